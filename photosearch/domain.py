@@ -1,0 +1,295 @@
+"""The types that travel through photosearch, in the field's own terms. No behaviour beyond them."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom as fractions of the upright photo, 0 to 1."""
+
+
+def display_path(path: Path | str) -> str:
+    """Return `path` as one printable line: undecodable bytes and control or bidi marks escaped."""
+    text = os.fspath(path)
+    return "".join(
+        ch if unicodedata.category(ch) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
+        # U+200D joins emoji; it neither breaks lines nor reorders text.
+        or ch == "\u200d" else ch.encode("unicode_escape").decode("ascii")
+        for ch in text
+    )
+
+
+class Stage(StrEnum):
+    """The stages a photo passes, in order; all photos pass one before any starts the next."""
+
+    SCAN = "scan"
+    TAGS = "tags"
+    FULL = "full"
+    HALVES = "halves"
+    QUARTERS = "quarters"
+    NINTHS = "ninths"
+
+    @property
+    def rank(self) -> int:
+        """Position in the order of stages, 0 for `scan`."""
+        return list(Stage).index(self)
+
+
+CAPTION_STAGES = (Stage.FULL, Stage.HALVES, Stage.QUARTERS, Stage.NINTHS)
+"""The stages that need a vision language model."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The whole photo or a crop of it, by its name in the crop plan and its box."""
+
+    name: str
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A picture file as the file system showed it; `size` in bytes."""
+
+    path: Path
+    size: int
+    mtime_ns: int
+
+
+class FileChange(StrEnum):
+    """What happened to a file."""
+
+    FOUND = "found"
+    """New, or its size or time differ from what is known."""
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class FileEvent:
+    """A change that the scanner decided on. `file` is None when the file is gone."""
+
+    change: FileChange
+    path: Path
+    file: FoundFile | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder that the user added. `problem` says why it can't be read now, or is empty."""
+
+    id: int
+    path: Path
+    photo_count: int = 0
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureInfo:
+    """What the scan stage learns of a file's content. Sizes in pixels of the upright photo.
+
+    `sha256` is the identity of the photo. `taken` is the local time as the camera wrote it,
+    ISO 8601 without offset, or empty.
+    """
+
+    sha256: bytes
+    width: int
+    height: int
+    format: str
+    taken: str = ""
+    camera: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A photo, identified by its content. `paths` are the files that hold it now.
+
+    `taken_at` is seconds since 1970 of the camera's local clock, read as if it were UTC, so that
+    it sorts and prints the same everywhere; the file's time where the camera wrote none.
+    """
+
+    id: int
+    sha256: bytes
+    width: int
+    height: int
+    format: str
+    taken_at: float
+    camera: str
+    paths: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A word of the instant tagger: what is shown, how sure it is (0 to 1), other names for it."""
+
+    word: str
+    score: float
+    synonyms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ViewCaption:
+    """What a captioner says of one view. A tagger fills `tags` and writes `text` from them."""
+
+    view: str
+    text: str
+    tags: tuple[Tag, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """A stored caption: one for each photo, view, model and prompt. `created_at` in Unix seconds."""
+
+    photo_id: int
+    view: str
+    model: str
+    prompt: str
+    text: str
+    tags: tuple[Tag, ...] = ()
+    created_at: float = 0.0
+
+
+class JobState(StrEnum):
+    """Where a job stands. `failed` jobs are shown with their reason and run again on retry."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One stage of one file (`scan`) or photo (all others), leased to be worked on."""
+
+    id: int
+    stage: Stage
+    path: Path
+    file_id: int | None
+    photo_id: int | None
+    model: str
+    strikes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A file that could not be processed: at which stage, why, and when (Unix seconds)."""
+
+    job_id: int
+    path: Path
+    stage: Stage
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One condition of a query: a word, or several words as a phrase; `negated` excludes."""
+
+    text: str
+    phrase: bool = False
+    negated: bool = False
+
+    def __str__(self) -> str:
+        return ("-" if self.negated else "") + (f'"{self.text}"' if self.phrase else self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to look for; no clauses at all means every photo."""
+
+    clauses: tuple[Clause, ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join(str(clause) for clause in self.clauses)
+
+    def __bool__(self) -> bool:
+        return bool(self.clauses)
+
+    def adding(self, clause: Clause) -> Query:
+        """Return this query with `clause` at its end, or unchanged if it holds it already."""
+        return self if clause in self.clauses else Query((*self.clauses, clause))
+
+    def without(self, clause: Clause) -> Query:
+        """Return this query less `clause`."""
+        return Query(tuple(c for c in self.clauses if c != clause))
+
+
+@dataclass(frozen=True, slots=True)
+class TermCount:
+    """A word and the number of photos that hold it."""
+
+    word: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A photo found. `partial` hits lack a word of the query. `path` is None if no file is left."""
+
+    photo_id: int
+    score: float
+    partial: bool = False
+    path: Path | None = None
+    sha256: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResults:
+    """One page of hits, best first; full matches come before partial ones.
+
+    `total` counts photos that match all words, `partial_total` those that match some.
+    `refine` are words that would narrow the result, with their number of photos in it;
+    `refine_is_estimate` says that they were counted on a sample and scaled.
+    """
+
+    query: Query
+    hits: tuple[Hit, ...]
+    total: int
+    partial_total: int = 0
+    took_ms: float = 0.0
+    refine: tuple[TermCount, ...] = ()
+    refine_is_estimate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoDetails:
+    """All that is known of one photo: `matched` maps each query word to the views that hold it."""
+
+    photo: Photo
+    captions: tuple[Caption, ...]
+    words: tuple[TermCount, ...]
+    matched: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StageProgress:
+    """Photos by state in one stage. `per_second` and `seconds_left` are None when not measured."""
+
+    stage: Stage
+    done: int = 0
+    waiting: int = 0
+    failed: int = 0
+    per_second: float | None = None
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The state of a library at a glance."""
+
+    folders: tuple[Folder, ...]
+    photo_count: int
+    file_count: int
+    stages: tuple[StageProgress, ...]
+    failure_count: int
+    service_pid: int | None = None
+    activity: str = ""
+    paused: bool = False
+    captioner: str = ""
+    """Name of the vision language model in use, or empty."""
+    notices: tuple[str, ...] = ()

@@ -1,0 +1,63 @@
+"""The errors that photosearch raises on purpose. Each message is a sentence for the user.
+
+Anything else that is raised is a bug: it propagates and is logged with its traceback.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from photosearch.domain import display_path
+
+
+class PhotosearchError(Exception):
+    """Base of all errors that a user can understand and act on."""
+
+
+class UsageError(PhotosearchError):
+    """What was asked for makes no sense as it stands (exit code 2)."""
+
+
+class FolderError(UsageError):
+    """A folder can't be added: it is no folder, can't be read, or is already covered."""
+
+
+class EnvironmentFault(PhotosearchError):
+    """The surroundings stand in the way: lock, disk, model, damaged database (exit code 3)."""
+
+
+class LibraryLockedError(EnvironmentFault):
+    """Another process writes to this library."""
+
+
+class LibraryTooNewError(EnvironmentFault):
+    """The library's database was written by a newer photosearch."""
+
+
+class LibraryDamagedError(EnvironmentFault):
+    """The library's database can't be read."""
+
+
+class DiskFullError(EnvironmentFault):
+    """A write failed for want of space."""
+
+
+class ModelError(EnvironmentFault):
+    """A model is missing, is no model, or does not fit its projector."""
+
+
+class DecodeError(PhotosearchError):
+    """One file can't be read as a picture; fails that photo and nothing else."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{display_path(path)}: {reason}")
+        self.path = path
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[DecodeError], tuple[Path, str]]:
+        # Exceptions pickle by their args, which hold the joined message here.
+        return DecodeError, (self.path, self.reason)
+
+
+class CaptionError(PhotosearchError):
+    """The captioner could not caption one photo; fails that job and nothing else."""

@@ -1,0 +1,73 @@
+"""Where a library keeps its files. Everything is derived from one folder that is passed in."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+HOME_VARIABLE = "PHOTOSEARCH_HOME"
+
+
+@dataclass(frozen=True, slots=True)
+class AppPaths:
+    """The files of one library, all below `home`."""
+
+    home: Path
+
+    @classmethod
+    def default(cls) -> AppPaths:
+        """Return `$PHOTOSEARCH_HOME`, or the user data folder of this system."""
+        chosen = os.environ.get(HOME_VARIABLE)
+        return cls(Path(chosen) if chosen else platformdirs.user_data_path("photosearch", False))
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file: the truth."""
+        return self.home / "library.sqlite3"
+
+    @property
+    def index(self) -> Path:
+        """The Tantivy index: a cache that can be rebuilt."""
+        return self.home / "index"
+
+    @property
+    def thumbnails(self) -> Path:
+        """Thumbnails, by content hash."""
+        return self.home / "thumbnails"
+
+    @property
+    def previews(self) -> Path:
+        """Screen-size copies for the viewer, by content hash; trimmed by age."""
+        return self.home / "previews"
+
+    @property
+    def settings(self) -> Path:
+        """The user's settings."""
+        return self.home / "settings.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one process that writes to the library."""
+        return self.home / "service.lock"
+
+    @property
+    def log(self) -> Path:
+        """The service's log."""
+        return self.home / "photosearch.log"
+
+    def make(self) -> None:
+        """Create the folders; raises OSError where that is not possible."""
+        for folder in (self.home, self.index, self.thumbnails, self.previews):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def thumbnail(self, sha256: bytes) -> Path:
+        """Return where the thumbnail of the photo with this content hash lies."""
+        name = sha256.hex()
+        return self.thumbnails / name[:2] / f"{name}.jpg"
+
+    def preview(self, sha256: bytes) -> Path:
+        """Return where the viewer's copy of the photo with this content hash lies."""
+        return self.previews / f"{sha256.hex()}.jpg"
