@@ -1,0 +1,1 @@
+"""Find any photo in your own folders by typing words."""

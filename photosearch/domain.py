@@ -17,9 +17,11 @@ def display_path(path: Path | str) -> str:
     """Return `path` as one printable line: undecodable bytes and control or bidi marks escaped."""
     text = os.fspath(path)
     return "".join(
-        ch if unicodedata.category(ch) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
+        ch
+        if unicodedata.category(ch) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
         # U+200D joins emoji; it neither breaks lines nor reorders text.
-        or ch == "\u200d" else ch.encode("unicode_escape").decode("ascii")
+        or ch == "\u200d"
+        else ch.encode("unicode_escape").decode("ascii")
         for ch in text
     )
 
@@ -142,7 +144,7 @@ class ViewCaption:
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """A stored caption: one for each photo, view, model and prompt. `created_at` in Unix seconds."""
+    """A stored caption, one for each photo, view, model and prompt. `created_at` in Unix seconds."""
 
     photo_id: int
     view: str

@@ -22,27 +22,27 @@ class FolderError(UsageError):
     """A folder can't be added: it is no folder, can't be read, or is already covered."""
 
 
-class EnvironmentFault(PhotosearchError):
+class UnavailableError(PhotosearchError):
     """The surroundings stand in the way: lock, disk, model, damaged database (exit code 3)."""
 
 
-class LibraryLockedError(EnvironmentFault):
+class LibraryLockedError(UnavailableError):
     """Another process writes to this library."""
 
 
-class LibraryTooNewError(EnvironmentFault):
+class LibraryTooNewError(UnavailableError):
     """The library's database was written by a newer photosearch."""
 
 
-class LibraryDamagedError(EnvironmentFault):
+class LibraryDamagedError(UnavailableError):
     """The library's database can't be read."""
 
 
-class DiskFullError(EnvironmentFault):
+class DiskFullError(UnavailableError):
     """A write failed for want of space."""
 
 
-class ModelError(EnvironmentFault):
+class ModelError(UnavailableError):
     """A model is missing, is no model, or does not fit its projector."""
 
 

@@ -1,13 +1,16 @@
-"""The one protocol behind which every captioner stands."""
+"""The one protocol behind which every captioner stands, and the task its worker does."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from PIL import Image
 
-from photosearch.domain import View, ViewCaption
+from photosearch.domain import Stage, View, ViewCaption
+from photosearch.imaging.decode import decode
 
 
 class Captioner(Protocol):
@@ -30,3 +33,46 @@ class Captioner(Protocol):
 
     def close(self) -> None:
         """Free the model; may be called twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionerSpec:
+    """What the service must know of a captioner to run it in worker processes.
+
+    `make` is called in the worker, so it must be picklable. `views` are those of each stage that
+    the captioner serves. `view_px` is the shorter side in pixels up to which the model can make
+    use of a view. `processes` is how many workers it may have, None for one a core. Memory in
+    MiB, `view_s` the seconds after which a view counts as hung.
+    """
+
+    model: str
+    prompt: str
+    make: Callable[[], Captioner]
+    views: dict[Stage, tuple[View, ...]]
+    view_px: int
+    processes: int | None = None
+    view_s: float = 60.0
+    memory_mb: int = 3000
+    enforce_memory: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionTask:
+    """Caption these views of the photo in this file."""
+
+    path: Path
+    views: tuple[View, ...]
+
+
+class CaptionHandler:
+    """The worker's half: decodes a photo as large as its smallest view needs, and captions it."""
+
+    def __init__(self, spec: CaptionerSpec) -> None:
+        self._view_px = spec.view_px
+        self._captioner = spec.make()
+
+    def __call__(self, task: CaptionTask) -> list[ViewCaption]:
+        """Return the captions; raises DecodeError or CaptionError."""
+        extent = min(min(v.box[2] - v.box[0], v.box[3] - v.box[1]) for v in task.views)
+        image = decode(task.path, min_side=round(self._view_px / extent))
+        return self._captioner.caption(image, task.views)

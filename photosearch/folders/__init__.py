@@ -1,0 +1,1 @@
+"""What is on disk: the scanner decides, the watcher gives hints."""

@@ -1,0 +1,1 @@
+"""From picture files to upright RGB images, crops, thumbnails and metadata."""

@@ -1,0 +1,1 @@
+"""From words to photos: analysis, queries, the index and refinement."""

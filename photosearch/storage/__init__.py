@@ -1,0 +1,1 @@
+"""SQLite, the truth: folders, files, photos, jobs and captions."""

@@ -1,0 +1,1 @@
+"""Disposable child processes for whatever can crash, leak or hang."""

@@ -1,0 +1,156 @@
+"""The jobs: which stage of which photo is next, and what became of it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from photosearch.domain import Failure, Job, JobState, Stage, StageProgress
+from photosearch.storage.database import Database
+
+MAX_STRIKES = 3
+"""How often a photo may kill its worker before it is set aside."""
+
+
+class JobQueue:
+    """Hands out jobs, newest photo first within a stage, and keeps their states."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def ensure(self, stages: Iterable[tuple[Stage, str]]) -> None:
+        """Queue (stage, model) jobs for every photo that has none of that kind yet."""
+        now = time.time()
+        with self._database.transaction() as write:
+            for stage, model in stages:
+                write.execute(
+                    "INSERT INTO job (stage, photo_id, model, recency, changed_at)"
+                    " SELECT ?, id, ?, taken_at, ? FROM photo WHERE true"
+                    " ON CONFLICT (photo_id, stage, model) WHERE photo_id IS NOT NULL DO NOTHING",
+                    (stage, model, now),
+                )
+
+    def lease(self, stage: Stage, model: str) -> Job | None:
+        """Return the next job of a stage, now marked as running, or None.
+
+        Photos that killed a worker come after all others. Files in folders that can't be read
+        now are passed over and keep waiting.
+        """
+        reachable = "folder.problem = '' AND file.{} = job.{}"
+        if stage is Stage.SCAN:
+            condition = reachable.format("id", "file_id")
+        else:
+            condition = reachable.format("photo_id", "photo_id")
+        with self._database.transaction() as write:
+            row = write.execute(
+                "SELECT job.*, (SELECT file.path FROM file JOIN folder"
+                f" ON folder.id = file.folder_id WHERE {condition} LIMIT 1) AS path FROM job"
+                " WHERE state = 'waiting' AND stage = ? AND model = ? AND path IS NOT NULL"
+                " ORDER BY strikes, recency DESC LIMIT 1",
+                (stage, model),
+            ).fetchone()
+            if row is None:
+                return None
+            write.execute(
+                "UPDATE job SET state = 'running', changed_at = ? WHERE id = ?",
+                (time.time(), row["id"]),
+            )
+        return Job(
+            row["id"], stage, Path(os.fsdecode(row["path"])), row["file_id"], row["photo_id"],
+            model, row["strikes"],
+        )  # fmt: skip
+
+    def release(self, job: Job) -> None:
+        """Put a running job back as it was: whoever worked on it was stopped."""
+        self._set(job, JobState.WAITING, job.strikes, "")
+
+    def release_all(self) -> int:
+        """Put back what a killed service left running; return how many jobs that were."""
+        with self._database.transaction() as write:
+            return write.execute(
+                "UPDATE job SET state = 'waiting' WHERE state = 'running'"
+            ).rowcount
+
+    def fail(self, job: Job, reason: str) -> None:
+        """Note that a job failed for a reason that trying again would not change by itself."""
+        self._set(job, JobState.FAILED, job.strikes, reason)
+
+    def strike(self, job: Job, reason: str) -> JobState:
+        """Note that a job killed its worker; the third time sets it aside as failed."""
+        strikes = job.strikes + 1
+        state = JobState.FAILED if strikes >= MAX_STRIKES else JobState.WAITING
+        if state is JobState.FAILED:
+            reason = f"set aside after {strikes} tries: {reason}"
+        self._set(job, state, strikes, reason)
+        return state
+
+    def retry(self, job_ids: Sequence[int] | None = None) -> int:
+        """Let failed jobs (all, or these) wait again; return how many."""
+        sql = "UPDATE job SET state = 'waiting', strikes = 0, reason = '', changed_at = ?"
+        now = time.time()
+        with self._database.transaction() as write:
+            if job_ids is None:
+                return write.execute(f"{sql} WHERE state = 'failed'", (now,)).rowcount
+            return sum(
+                write.execute(f"{sql} WHERE state = 'failed' AND id = ?", (now, job_id)).rowcount
+                for job_id in job_ids
+            )
+
+    def failures(self) -> list[Failure]:
+        """Return the failed jobs of photos that are still there, latest first."""
+        rows = self._database.query(
+            "SELECT job.id, job.stage, job.reason, job.changed_at, coalesce("
+            " (SELECT path FROM file WHERE file.id = job.file_id),"
+            " (SELECT min(path) FROM file WHERE file.photo_id = job.photo_id)) AS path"
+            " FROM job WHERE state = 'failed' AND path IS NOT NULL ORDER BY changed_at DESC, job.id"
+        )
+        return [
+            Failure(r["id"], Path(os.fsdecode(r["path"])), Stage(r["stage"]), r["reason"],
+                    r["changed_at"])
+            for r in rows
+        ]  # fmt: skip
+
+    def progress(self, stages: Iterable[tuple[Stage, str]]) -> list[StageProgress]:
+        """Return how many jobs of each (stage, model) are done, waiting and failed.
+
+        Jobs of photos whose last file is gone are not counted.
+        """
+        counts: dict[tuple[str, str], dict[str, int]] = {}
+        for row in self._database.query(
+            "SELECT stage, model, state, count(*) AS jobs FROM job WHERE file_id IS NOT NULL"
+            " OR EXISTS (SELECT 1 FROM file WHERE file.photo_id = job.photo_id)"
+            " GROUP BY stage, model, state"
+        ):
+            counts.setdefault((row["stage"], row["model"]), {})[row["state"]] = row["jobs"]
+        found = []
+        for stage, model in stages:
+            states = counts.get((stage.value, model), {})
+            found.append(
+                StageProgress(
+                    stage,
+                    done=states.get(JobState.DONE, 0),
+                    waiting=states.get(JobState.WAITING, 0) + states.get(JobState.RUNNING, 0),
+                    failed=states.get(JobState.FAILED, 0),
+                )
+            )
+        return found
+
+    def waiting(self, stage: Stage, model: str) -> int:
+        """Return how many jobs of a stage wait or run."""
+        row = self._database.first(
+            "SELECT count(*) FROM job WHERE state IN ('waiting', 'running') AND stage = ?"
+            " AND model = ?",
+            (stage, model),
+        )
+        return 0 if row is None else int(row[0])
+
+    def _set(self, job: Job, state: JobState, strikes: int, reason: str) -> None:
+        with self._database.transaction() as write:
+            # A job whose file changed meanwhile was reset to waiting: that verdict is out of date.
+            write.execute(
+                "UPDATE job SET state = ?, strikes = ?, reason = ?, changed_at = ?"
+                " WHERE id = ? AND state = 'running'",
+                (state, strikes, reason, time.time(), job.id),
+            )

@@ -1,0 +1,349 @@
+"""Folders, files and photos."""
+
+from __future__ import annotations
+
+import calendar
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from sqlite3 import Row
+from typing import Any
+
+from photosearch.domain import (
+    FileChange,
+    FileEvent,
+    Folder,
+    Job,
+    JobState,
+    Photo,
+    PictureInfo,
+    Stage,
+)
+from photosearch.storage.database import Database, Transaction
+
+_MAX_PARAMETERS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoFile:
+    """A file of a photo, and the content hash that names its thumbnail."""
+
+    path: Path
+    sha256: bytes
+
+
+class PhotoStore:
+    """Reads and writes folders, files and photos; a file row never outlives its folder."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # Folders
+
+    def folders(self) -> list[Folder]:
+        """Return the added folders by path, with how many photos each holds."""
+        rows = self._database.query(
+            "SELECT folder.id, folder.path, problem, count(DISTINCT file.photo_id) AS photos"
+            " FROM folder LEFT JOIN file ON file.folder_id = folder.id"
+            " GROUP BY folder.id ORDER BY folder.path"
+        )
+        return [Folder(r["id"], _path(r["path"]), r["photos"], r["problem"]) for r in rows]
+
+    def add_folder(self, path: Path) -> Folder:
+        """Add a folder; folders inside it that were added before become part of it."""
+        key = os.fsencode(path)
+        with self._database.transaction() as write:
+            cursor = write.execute(
+                "INSERT INTO folder (path) VALUES (?) ON CONFLICT (path) DO UPDATE SET path = path"
+                " RETURNING id",
+                (key,),
+            )
+            folder_id = int(cursor.fetchone()[0])
+            low, high = _below(key)
+            write.execute(
+                "UPDATE file SET folder_id = ? WHERE path >= ? AND path < ?", (folder_id, low, high)
+            )
+            write.execute("DELETE FROM folder WHERE path >= ? AND path < ?", (low, high))
+        return next(folder for folder in self.folders() if folder.id == folder_id)
+
+    def remove_folder(self, folder_id: int) -> bool:
+        """Forget a folder and its files; photos keep their captions. False if there was none."""
+        with self._database.transaction() as write:
+            _mark_unindexed(
+                write,
+                "SELECT photo_id FROM file WHERE folder_id = ? AND photo_id IS NOT NULL",
+                (folder_id,),
+            )
+            return write.execute("DELETE FROM folder WHERE id = ?", (folder_id,)).rowcount > 0
+
+    def set_problem(self, folder_id: int, problem: str) -> None:
+        """Note why a folder can't be read now; empty when it can."""
+        with self._database.transaction() as write:
+            write.execute(
+                "UPDATE folder SET problem = ? WHERE id = ? AND problem <> ?",
+                (problem, folder_id, problem),
+            )
+
+    # Files
+
+    def known_files(self, folder_id: int) -> dict[bytes, tuple[int, int]]:
+        """Return size and mtime_ns of every known file of a folder, by encoded path."""
+        rows = self._database.query(
+            "SELECT path, size, mtime_ns FROM file WHERE folder_id = ?", (folder_id,)
+        )
+        return {path: (size, mtime_ns) for path, size, mtime_ns in rows}
+
+    def apply(self, folder_id: int, events: Iterable[FileEvent]) -> None:
+        """Record what the scanner found: found files wait for the scan stage, gone ones go."""
+        now = time.time()
+        with self._database.transaction() as write:
+            # The folder may have been removed while it was walked.
+            if not write.execute("SELECT 1 FROM folder WHERE id = ?", (folder_id,)).fetchone():
+                return
+            for event in events:
+                if event.change is FileChange.GONE:
+                    _forget(write, os.fsencode(event.path))
+                elif event.file is not None:
+                    file = event.file
+                    (file_id,) = write.execute(
+                        "INSERT INTO file (folder_id, path, size, mtime_ns) VALUES (?, ?, ?, ?)"
+                        " ON CONFLICT (path) DO UPDATE SET folder_id = excluded.folder_id,"
+                        " size = excluded.size, mtime_ns = excluded.mtime_ns RETURNING id",
+                        (folder_id, os.fsencode(file.path), file.size, file.mtime_ns),
+                    ).fetchone()
+                    write.execute(
+                        "INSERT INTO job (stage, file_id, recency, changed_at) VALUES (?, ?, ?, ?)"
+                        " ON CONFLICT (file_id, stage) WHERE file_id IS NOT NULL DO UPDATE SET"
+                        " state = 'waiting', strikes = 0, reason = '', recency = excluded.recency,"
+                        " changed_at = excluded.changed_at",
+                        (Stage.SCAN, file_id, file.mtime_ns / 1e9, now),
+                    )
+
+    def forget_below(self, path: Path) -> int:
+        """Forget the file `path`, or every file below the folder `path`; return how many."""
+        low, high = _below(os.fsencode(path))
+        rows = self._database.query(
+            "SELECT path FROM file WHERE path = ? OR (path >= ? AND path < ?)",
+            (os.fsencode(path), low, high),
+        )
+        with self._database.transaction() as write:
+            for row in rows:
+                _forget(write, row["path"])
+        return len(rows)
+
+    # Photos
+
+    def record_scan(
+        self, job: Job, info: PictureInfo, later: Iterable[tuple[Stage, str]]
+    ) -> int | None:
+        """Join a scanned file to its photo, and queue the (stage, model) jobs `later` for it.
+
+        Returns the photo's id, or None if the file was forgotten meanwhile. One transaction.
+        """
+        with self._database.transaction() as write:
+            row = write.execute(
+                "SELECT photo_id, mtime_ns FROM file WHERE id = ?", (job.file_id,)
+            ).fetchone()
+            if row is None:
+                return None
+            taken_at = _epoch(info.taken)
+            if taken_at is None:
+                taken_at = _local_clock(row["mtime_ns"] / 1e9)
+            write.execute(
+                "INSERT INTO photo (sha256, width, height, format, taken_at, camera)"
+                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO NOTHING",
+                (info.sha256, info.width, info.height, info.format, taken_at, info.camera),
+            )
+            photo_id, taken_at = write.execute(
+                "SELECT id, taken_at FROM photo WHERE sha256 = ?", (info.sha256,)
+            ).fetchone()
+            write.execute("UPDATE file SET photo_id = ? WHERE id = ?", (photo_id, job.file_id))
+            now = time.time()
+            write.execute_many(
+                "INSERT INTO job (stage, photo_id, model, recency, changed_at)"
+                " VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT (photo_id, stage, model) WHERE photo_id IS NOT NULL DO NOTHING",
+                [(stage, photo_id, model, taken_at, now) for stage, model in later],
+            )
+            write.execute(
+                "UPDATE job SET state = ?, reason = '', changed_at = ? WHERE id = ?",
+                (JobState.DONE, now, job.id),
+            )
+            mark_unindexed(write, [photo_id, *([row["photo_id"]] if row["photo_id"] else [])])
+            return int(photo_id)
+
+    def record_unreadable(self, job: Job) -> None:
+        """Part a file that can't be read any more from the photo that it held before."""
+        with self._database.transaction() as write:
+            _mark_unindexed(
+                write,
+                "SELECT photo_id FROM file WHERE id = ? AND photo_id IS NOT NULL",
+                (job.file_id,),
+            )
+            write.execute("UPDATE file SET photo_id = NULL WHERE id = ?", (job.file_id,))
+
+    def photo(self, photo_id: int) -> Photo | None:
+        """Return a photo with its files, or None."""
+        row = self._database.first("SELECT * FROM photo WHERE id = ?", (photo_id,))
+        return None if row is None else self._photo(row)
+
+    def find(self, wanted: str) -> int | None:
+        """Return the photo named by an id, a file's path, or at least 6 digits of its hash."""
+        row = None
+        if wanted.isdecimal() and len(wanted) < 16:
+            row = self._database.first("SELECT id FROM photo WHERE id = ?", (int(wanted),))
+        if row is None and len(wanted) >= 6:
+            row = (
+                self._database.first(
+                    "SELECT id FROM photo WHERE hex(sha256) LIKE ? || '%'",
+                    (wanted.upper(),),
+                )
+                if all(ch in "0123456789abcdefABCDEF" for ch in wanted)
+                else None
+            )
+        if row is None:
+            path = os.fsencode(Path(wanted).expanduser().absolute())
+            row = self._database.first("SELECT photo_id FROM file WHERE path = ?", (path,))
+        return None if row is None or row[0] is None else int(row[0])
+
+    def files_of(self, photo_ids: Sequence[int]) -> dict[int, PhotoFile]:
+        """Return the first file of each photo that has any, by photo id."""
+        files: dict[int, PhotoFile] = {}
+        for chunk in _chunks(photo_ids):
+            rows = self._database.query(
+                "SELECT photo.id, photo.sha256, min(file.path) AS path FROM photo"
+                f" JOIN file ON file.photo_id = photo.id WHERE photo.id IN ({_marks(chunk)})"
+                " GROUP BY photo.id",
+                chunk,
+            )
+            files |= {r["id"]: PhotoFile(_path(r["path"]), r["sha256"]) for r in rows}
+        return files
+
+    def counts(self) -> tuple[int, int]:
+        """Return the numbers of photos that have a file, and of files."""
+        row = self._database.first("SELECT count(DISTINCT photo_id), count(*) FROM file")
+        assert row is not None
+        return int(row[0]), int(row[1])
+
+    # What the index does not know yet
+
+    def unindexed(self, limit: int) -> list[tuple[int, int]]:
+        """Return up to `limit` (revision, photo id) of photos whose index document is stale."""
+        rows = self._database.query(
+            "SELECT revision, photo_id FROM unindexed ORDER BY revision LIMIT ?", (limit,)
+        )
+        return [(int(r["revision"]), int(r["photo_id"])) for r in rows]
+
+    def mark_indexed(self, revisions: Iterable[int]) -> None:
+        """Note that the index was committed with these; a photo changed since has a newer one."""
+        with self._database.transaction() as write:
+            write.execute_many(
+                "DELETE FROM unindexed WHERE revision = ?", [(revision,) for revision in revisions]
+            )
+
+    def mark_all_unindexed(self) -> None:
+        """Make the index be written anew for every photo."""
+        with self._database.transaction() as write:
+            _mark_unindexed(write, "SELECT id FROM photo", ())
+
+    def taken_at(self, photo_ids: Sequence[int]) -> dict[int, float]:
+        """Return when each of those photos that have a file was taken."""
+        found: dict[int, float] = {}
+        for chunk in _chunks(photo_ids):
+            rows = self._database.query(
+                f"SELECT id, taken_at FROM photo WHERE id IN ({_marks(chunk)})"
+                " AND EXISTS (SELECT 1 FROM file WHERE file.photo_id = photo.id)",
+                chunk,
+            )
+            found |= {r["id"]: r["taken_at"] for r in rows}
+        return found
+
+    # What processes tell each other
+
+    def state(self, key: str) -> Any:
+        """Return the JSON value under `key`, or None."""
+        row = self._database.first("SELECT value FROM state WHERE key = ?", (key,))
+        return None if row is None else json.loads(row["value"])
+
+    def set_state(self, values: Mapping[str, Any]) -> None:
+        """Store JSON values, in one transaction."""
+        with self._database.transaction() as write:
+            write.execute_many(
+                "INSERT INTO state (key, value) VALUES (?, ?)"
+                " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                [(key, json.dumps(value)) for key, value in values.items()],
+            )
+
+    def _photo(self, row: Row) -> Photo:
+        files = self._database.query(
+            "SELECT path FROM file WHERE photo_id = ? ORDER BY path", (row["id"],)
+        )
+        return Photo(
+            row["id"],
+            row["sha256"],
+            row["width"],
+            row["height"],
+            row["format"],
+            row["taken_at"],
+            row["camera"],
+            tuple(_path(file["path"]) for file in files),
+        )
+
+
+def mark_unindexed(write: Transaction, photo_ids: Iterable[int]) -> None:
+    """Note within a transaction that these photos' index documents are stale."""
+    write.execute_many(
+        "INSERT OR REPLACE INTO unindexed (photo_id) VALUES (?)", [(i,) for i in photo_ids]
+    )
+
+
+def _mark_unindexed(write: Transaction, select: str, parameters: Sequence[Any]) -> None:
+    write.execute(f"INSERT OR REPLACE INTO unindexed (photo_id) {select}", parameters)
+
+
+def _forget(write: Transaction, path: bytes) -> None:
+    _mark_unindexed(
+        write, "SELECT photo_id FROM file WHERE path = ? AND photo_id IS NOT NULL", (path,)
+    )
+    write.execute("DELETE FROM file WHERE path = ?", (path,))
+
+
+def _path(encoded: bytes) -> Path:
+    return Path(os.fsdecode(encoded))
+
+
+def _below(path: bytes) -> tuple[bytes, bytes]:
+    """Return the half-open range of the encoded paths below a folder."""
+    separator = os.fsencode(os.sep)
+    prefix = path.rstrip(separator) + separator
+    return prefix, prefix[:-1] + bytes([prefix[-1] + 1])
+
+
+def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(ids), _MAX_PARAMETERS):
+        yield ids[start : start + _MAX_PARAMETERS]
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ",".join("?" * len(values))
+
+
+def _epoch(taken: str) -> float | None:
+    """Return an ISO time without offset as if it were UTC: the camera's clock, kept as it is."""
+    if not taken:
+        return None
+    try:
+        return float(calendar.timegm(time.strptime(taken[:19], "%Y-%m-%dT%H:%M:%S")))
+    except ValueError:
+        return None
+
+
+def _local_clock(timestamp: float) -> float:
+    """Return what a camera's clock would have shown here at `timestamp`, in the same form."""
+    try:
+        return float(calendar.timegm(time.localtime(timestamp)))
+    except (OverflowError, ValueError, OSError):
+        return timestamp

@@ -1,0 +1,321 @@
+"""The parent's side of workers: starts them, gives them tasks, and survives whatever they do."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import pickle
+import signal
+import time
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
+from multiprocessing import connection as mp_connection
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from photosearch.errors import PhotosearchError
+from photosearch.workers.worker import BUG, DONE, READY, REFUSED, Handler, run_worker
+
+_log = logging.getLogger(__name__)
+
+_MEGABYTE = 1 << 20
+_LOOK_EVERY_S = 0.2
+_JOIN_S = 5.0
+_FAILED_STARTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLimits:
+    """What a worker may take. Times in seconds, memory in MiB of resident size.
+
+    Above `recycle_mb`, or after `max_tasks`, a worker is replaced once it has answered; above
+    `memory_mb` it is killed at once.
+    """
+
+    task_s: float = 60.0
+    start_s: float = 120.0
+    memory_mb: int = 3000
+    recycle_mb: int = 1500
+    max_tasks: int = 2000
+    enforce_memory: bool = True
+    """Have the system refuse memory over the cap; off for models, which map their files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A task's answer."""
+
+    key: Hashable
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A task that the handler refused for a reason that the user can understand."""
+
+    key: Hashable
+    error: PhotosearchError
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A task that hit a bug; `trace` is its traceback."""
+
+    key: Hashable
+    trace: str
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """A task whose worker crashed, hung or took too much memory."""
+
+    key: Hashable
+    reason: str
+
+
+Outcome = Done | Refused | Broken | Died
+
+
+class WorkerPool:
+    """A few like worker processes, each with at most one task. Not safe for several threads.
+
+    Processes start with the first task they get and are replaced when they die. A pool whose
+    processes die before they are ready, three times in a row, or refuse to start, is `broken`:
+    the reason is kept, its tasks come back by `abandoned`, and no more are taken.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        make_handler: Callable[[], Handler],
+        *,
+        size: int = 1,
+        limits: WorkerLimits | None = None,
+        log: Path | None = None,
+    ) -> None:
+        limits = limits or WorkerLimits()
+        self._workers = [_Worker(f"{name}-{n + 1}", make_handler, limits, log) for n in range(size)]
+        self._failed_starts = 0
+        self._abandoned: list[Hashable] = []
+        self.broken = ""
+        """Why the pool takes no more tasks, a sentence; empty while it does."""
+
+    @property
+    def idle(self) -> int:
+        """How many more tasks the pool takes now."""
+        return 0 if self.broken else sum(worker.key is None for worker in self._workers)
+
+    @property
+    def busy(self) -> int:
+        """How many tasks are being worked on."""
+        return sum(worker.key is not None for worker in self._workers)
+
+    @property
+    def pids(self) -> list[int]:
+        """The ids of the live worker processes."""
+        return [worker.pid for worker in self._workers if worker.pid is not None]
+
+    def submit(self, key: Hashable, task: Any) -> None:
+        """Give a task to an idle worker; its outcome comes back under `key`."""
+        next(worker for worker in self._workers if worker.key is None).submit(key, task)
+
+    def wait_handles(self) -> list[Connection]:
+        """Return what becomes readable when an outcome may be there."""
+        return [w.connection for w in self._workers if w.connection is not None]
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Yield what has come in; enforces times and memory as it looks. Never blocks."""
+        for worker in self._workers:
+            outcome = worker.poll()
+            if isinstance(outcome, _StartFailed):
+                self._failed_starts += 1
+                if outcome.final or self._failed_starts >= _FAILED_STARTS:
+                    self.broken = outcome.reason
+                self._abandoned.append(outcome.key)
+            elif outcome is not None:
+                self._failed_starts = 0
+                yield outcome
+
+    def abandoned(self) -> list[Hashable]:
+        """Return the keys of tasks that no worker could be started for, once."""
+        keys, self._abandoned = self._abandoned, []
+        return keys
+
+    def cancel(self) -> list[Hashable]:
+        """Kill the workers; return the keys of the tasks they were at. The pool stays usable."""
+        keys = [worker.key for worker in self._workers if worker.key is not None]
+        for worker in self._workers:
+            worker.stop()
+        return keys
+
+    def close(self) -> None:
+        """Stop all workers; may be called twice."""
+        self.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class _StartFailed:
+    key: Hashable
+    reason: str
+    final: bool
+
+
+class _Worker:
+    """One process at a time; owns it, its pipe and its task."""
+
+    def __init__(
+        self,
+        name: str,
+        make_handler: Callable[[], Handler],
+        limits: WorkerLimits,
+        log: Path | None,
+    ) -> None:
+        self._name = name
+        self._log_path = log
+        self._make_handler = make_handler
+        self._limits = limits
+        self._process: Any = None
+        self._usage: psutil.Process | None = None
+        self._ready = False
+        self._tasks_done = 0
+        self._since = 0.0
+        self._looked = 0.0
+        self.connection: Connection | None = None
+        self.key: Hashable | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._process is None else self._process.pid
+
+    def submit(self, key: Hashable, task: Any) -> None:
+        if self._process is not None and not self._process.is_alive():
+            # It died between two tasks, so neither of them is to blame.
+            self.stop()
+        if self._process is None:
+            self._start()
+        self.key = key
+        self._since = time.monotonic()
+        assert self.connection is not None
+        # A dead child is noticed at the next poll. Tasks are far smaller than a pipe's buffer,
+        # so that sending to a child that is still starting does not block.
+        with contextlib.suppress(OSError):
+            self.connection.send(task)
+
+    def poll(self) -> Outcome | _StartFailed | None:
+        if self.connection is None:
+            return None
+        try:
+            while self.connection.poll():
+                kind, value = self.connection.recv()
+                if kind == READY:
+                    self._ready = True
+                    self._since = time.monotonic()
+                else:
+                    return self._answered(kind, value)
+        except (EOFError, OSError, pickle.UnpicklingError, ValueError, TypeError):
+            return self._died(f"the worker {self._exit_reason()}")
+        return self._look()
+
+    def stop(self) -> None:
+        """Kill the process, join it, and forget its task."""
+        if self._process is not None:
+            if self.connection is not None:
+                self.connection.close()
+            self._process.kill()
+            self._process.join(_JOIN_S)
+            with contextlib.suppress(ValueError):
+                self._process.close()
+        self._process = self.connection = self._usage = self.key = None
+        self._ready = False
+        self._tasks_done = 0
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        parent_end, child_end = context.Pipe()
+        limit = self._limits.memory_mb * _MEGABYTE if self._limits.enforce_memory else None
+        self._process = context.Process(
+            target=run_worker,
+            args=(child_end, self._make_handler, limit, self._log_path),
+            name=f"photosearch-{self._name}",
+            daemon=True,
+        )
+        self._process.start()
+        child_end.close()
+        self.connection = parent_end
+        with contextlib.suppress(psutil.Error):
+            self._usage = psutil.Process(self._process.pid)
+
+    def _answered(self, kind: str, value: Any) -> Outcome | _StartFailed | None:
+        if not self._ready:
+            reason = str(value) if kind == REFUSED else "its model could not be loaded"
+            if kind == BUG:
+                _log.error("%s failed to start:\n%s", self._name, value)
+            return self._start_failed(reason, final=kind == REFUSED)
+        key, self.key = self.key, None
+        self._tasks_done += 1
+        memory_mb = self._memory_mb()
+        if memory_mb > self._limits.recycle_mb or self._tasks_done >= self._limits.max_tasks:
+            _log.info("%s is replaced: %d tasks, %d MB", self._name, self._tasks_done, memory_mb)
+            self.stop()
+        if kind == DONE:
+            return Done(key, value)
+        if kind == REFUSED:
+            return Refused(key, value)
+        return Broken(key, str(value))
+
+    def _look(self) -> Outcome | _StartFailed | None:
+        now = time.monotonic()
+        if now - self._looked < _LOOK_EVERY_S:
+            return None
+        self._looked = now
+        limit_s = self._limits.task_s if self._ready else self._limits.start_s
+        if self.key is not None and now - self._since > limit_s:
+            return self._died(f"took longer than {limit_s:.0f} s")
+        if self._memory_mb() > self._limits.memory_mb:
+            return self._died(f"took more than {self._limits.memory_mb} MB of memory")
+        # A process that is gone has closed its pipe, which poll() notices.
+        return None
+
+    def _died(self, reason: str) -> Outcome | _StartFailed | None:
+        _log.warning("%s (process %s): %s", self._name, self.pid, reason)
+        if not self._ready and self.key is not None:
+            return self._start_failed(reason, final=False)
+        key = self.key
+        self.stop()
+        return None if key is None else Died(key, reason)
+
+    def _start_failed(self, reason: str, *, final: bool) -> _StartFailed | None:
+        key = self.key
+        self.stop()
+        return None if key is None else _StartFailed(key, reason, final)
+
+    def _memory_mb(self) -> int:
+        if self._usage is None:
+            return 0
+        try:
+            return int(self._usage.memory_info().rss // _MEGABYTE)
+        except psutil.Error:
+            return 0
+
+    def _exit_reason(self) -> str:
+        self._process.join(_JOIN_S)
+        code = self._process.exitcode
+        if code is None:
+            return "sent something that makes no sense"
+        if code < 0:
+            with contextlib.suppress(ValueError):
+                return f"crashed ({signal.Signals(-code).name})"
+        return f"ended unexpectedly (exit code {code})"
+
+
+def wait_for(pools: list[WorkerPool], timeout_s: float) -> None:
+    """Return as soon as one of the pools may have an outcome, at the latest after `timeout_s`."""
+    handles: list[Any] = [handle for pool in pools for handle in pool.wait_handles()]
+    if handles:
+        mp_connection.wait(handles, min(timeout_s, _LOOK_EVERY_S))
+    else:
+        time.sleep(timeout_s)

@@ -1,0 +1,249 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from photosearch.domain import (
+    FileChange,
+    FileEvent,
+    FoundFile,
+    JobState,
+    PictureInfo,
+    Stage,
+    Tag,
+    ViewCaption,
+)
+from photosearch.storage.caption_store import CaptionStore
+from photosearch.storage.job_queue import MAX_STRIKES, JobQueue
+from photosearch.storage.photo_store import PhotoStore
+
+LATER = [(Stage.TAGS, "instant-1"), (Stage.FULL, "llava")]
+
+
+def info(content, taken="2019-07-01T12:00:00", camera="Canon"):
+    return PictureInfo(content.ljust(32, b"\0"), 640, 480, "JPEG", taken, camera)
+
+
+def found(path, mtime_s=1_000_000_000, size=10):
+    return FileEvent(FileChange.FOUND, Path(path), FoundFile(Path(path), size, mtime_s * 10**9))
+
+
+@pytest.fixture
+def photos(database):
+    return PhotoStore(database)
+
+
+@pytest.fixture
+def jobs(database):
+    return JobQueue(database)
+
+
+@pytest.fixture
+def captions(database):
+    return CaptionStore(database)
+
+
+@pytest.fixture
+def folder(photos):
+    return photos.add_folder(Path("/pictures"))
+
+
+def scan_all(photos, jobs, contents):
+    """Run the scan stage as the service does; `contents` maps file names to bytes."""
+    ids = {}
+    while job := jobs.lease(Stage.SCAN, ""):
+        content = contents.get(job.path.name, os.fsencode(job.path.name))
+        ids[job.path.name] = photos.record_scan(job, info(content), LATER)
+    return ids
+
+
+def test_the_newest_file_is_scanned_first(photos, jobs, folder):
+    photos.apply(folder.id, [found("/pictures/old", 1), found("/pictures/new", 3),
+                             found("/pictures/mid", 2)])  # fmt: skip
+    assert [jobs.lease(Stage.SCAN, "").path.name for _ in range(3)] == ["new", "mid", "old"]
+    assert jobs.lease(Stage.SCAN, "") is None
+
+
+def test_copies_of_a_file_are_one_photo_with_one_job(photos, jobs, folder):
+    photos.apply(folder.id, [found("/pictures/a.jpg"), found("/pictures/b.jpg")])
+    ids = scan_all(photos, jobs, {"a.jpg": b"same", "b.jpg": b"same"})
+    assert ids["a.jpg"] == ids["b.jpg"]
+    assert photos.photo(ids["a.jpg"]).paths == (Path("/pictures/a.jpg"), Path("/pictures/b.jpg"))
+    assert photos.counts() == (1, 2)
+    assert jobs.waiting(Stage.TAGS, "instant-1") == 1
+
+
+def test_a_moved_file_keeps_its_captions(photos, jobs, captions, folder):
+    photos.apply(folder.id, [found("/pictures/a.jpg")])
+    (before,) = scan_all(photos, jobs, {"a.jpg": b"content"}).values()
+    captions.save(jobs.lease(Stage.TAGS, "instant-1"), "", [ViewCaption("whole", "dog")])
+    gone = FileEvent(FileChange.GONE, Path("/pictures/a.jpg"))
+    photos.apply(folder.id, [gone, found("/pictures/deep/b.jpg")])
+    assert photos.photo(before).paths == ()
+    (after,) = scan_all(photos, jobs, {"b.jpg": b"content"}).values()
+    assert after == before
+    assert [caption.text for caption in captions.of(after)] == ["dog"]
+    assert jobs.lease(Stage.TAGS, "instant-1") is None
+
+
+def test_changed_content_is_another_photo_and_both_are_indexed_anew(photos, jobs, folder):
+    photos.apply(folder.id, [found("/pictures/a.jpg")])
+    (old,) = scan_all(photos, jobs, {"a.jpg": b"before"}).values()
+    photos.mark_indexed(revision for revision, _ in photos.unindexed(10))
+    photos.apply(folder.id, [found("/pictures/a.jpg", size=11)])
+    assert photos.photo(old).paths, "it stays findable until it has been read again"
+    (new,) = scan_all(photos, jobs, {"a.jpg": b"after"}).values()
+    assert new != old
+    assert {photo_id for _, photo_id in photos.unindexed(10)} == {old, new}
+    assert set(photos.taken_at([old, new])) == {new}
+
+
+def test_names_that_are_no_unicode_survive(photos, jobs, folder):
+    name = os.fsdecode(b"bad \xff\xfe name\n.jpg")
+    photos.apply(folder.id, [found(f"/pictures/{name}")])
+    ids = scan_all(photos, jobs, {})
+    assert photos.photo(ids[name]).paths == (Path("/pictures") / name,)
+    assert os.fsencode(f"/pictures/{name}") in photos.known_files(folder.id)
+
+
+def test_date_falls_back_to_the_files_time(photos, jobs, folder):
+    photos.apply(folder.id, [found("/pictures/a.jpg", 1_000_000_000)])
+    photo_id = photos.record_scan(jobs.lease(Stage.SCAN, ""), info(b"x", taken=""), [])
+    assert abs(photos.photo(photo_id).taken_at - 1_000_000_000) <= 14 * 3600
+
+
+def test_a_parent_folder_takes_over_the_folders_inside(photos, jobs):
+    inner = photos.add_folder(Path("/pictures/2019"))
+    other = photos.add_folder(Path("/pictures-2"))
+    photos.apply(inner.id, [found("/pictures/2019/a.jpg")])
+    scan_all(photos, jobs, {})
+    outer = photos.add_folder(Path("/pictures"))
+    assert [f.id for f in photos.folders()] == [outer.id, other.id]
+    assert photos.folders()[0].photo_count == 1
+
+
+def test_removing_a_folder_unindexes_its_photos_and_keeps_captions(photos, jobs, captions, folder):
+    photos.apply(folder.id, [found("/pictures/a.jpg")])
+    (photo_id,) = scan_all(photos, jobs, {}).values()
+    captions.save(jobs.lease(Stage.TAGS, "instant-1"), "", [ViewCaption("whole", "dog")])
+    photos.mark_indexed(revision for revision, _ in photos.unindexed(10))
+    assert photos.remove_folder(folder.id)
+    assert not photos.remove_folder(folder.id)
+    assert [photo_id] == [p for _, p in photos.unindexed(10)]
+    assert photos.taken_at([photo_id]) == {}
+    assert captions.of(photo_id)
+    assert photos.counts() == (0, 0)
+
+
+def test_events_for_a_removed_folder_are_dropped(photos, folder):
+    photos.remove_folder(folder.id)
+    photos.apply(folder.id, [found("/pictures/a.jpg")])
+    assert photos.counts() == (0, 0)
+
+
+def test_three_strikes_set_a_job_aside_and_retry_brings_it_back(photos, jobs, folder):
+    photos.apply(folder.id, [found("/pictures/bad.jpg", 9), found("/pictures/good.jpg", 1)])
+    bad = jobs.lease(Stage.SCAN, "")
+    assert jobs.strike(bad, "crashed (SIGSEGV)") is JobState.WAITING
+    good = jobs.lease(Stage.SCAN, "")
+    assert good.path.name == "good.jpg", "the one that kills workers comes last"
+    for _ in range(MAX_STRIKES - 1):
+        bad = jobs.lease(Stage.SCAN, "")
+        jobs.strike(bad, "crashed (SIGSEGV)")
+    assert jobs.lease(Stage.SCAN, "") is None
+    (failure,) = jobs.failures()
+    assert failure.path == Path("/pictures/bad.jpg")
+    assert "crashed (SIGSEGV)" in failure.reason
+    assert jobs.retry([failure.job_id]) == 1
+    assert jobs.lease(Stage.SCAN, "").strikes == 0
+
+
+def test_a_changed_file_gets_a_new_chance_whatever_the_running_job_says(photos, jobs, folder):
+    photos.apply(folder.id, [found("/pictures/a.jpg")])
+    job = jobs.lease(Stage.SCAN, "")
+    photos.apply(folder.id, [found("/pictures/a.jpg", size=99)])
+    jobs.fail(job, "the file is cut off")
+    assert jobs.failures() == []
+    assert jobs.lease(Stage.SCAN, "") is not None
+
+
+def test_jobs_of_folders_that_are_offline_wait(photos, jobs, folder):
+    photos.apply(folder.id, [found("/pictures/a.jpg"), found("/pictures/b.jpg")])
+    photos.record_scan(jobs.lease(Stage.SCAN, ""), info(b"a"), LATER)
+    photos.set_problem(folder.id, "not connected")
+    assert jobs.lease(Stage.SCAN, "") is None
+    assert jobs.lease(Stage.TAGS, "instant-1") is None
+    photos.set_problem(folder.id, "")
+    assert jobs.lease(Stage.SCAN, "") is not None
+    assert jobs.lease(Stage.TAGS, "instant-1") is not None
+
+
+def test_what_a_killed_service_left_running_waits_again(photos, jobs, folder):
+    photos.apply(folder.id, [found("/pictures/a.jpg")])
+    assert jobs.lease(Stage.SCAN, "")
+    assert jobs.lease(Stage.SCAN, "") is None
+    assert jobs.release_all() == 1
+    assert jobs.lease(Stage.SCAN, "").strikes == 0
+
+
+def test_another_model_gets_its_own_jobs_and_destroys_no_captions(photos, jobs, captions, folder):
+    photos.apply(folder.id, [found("/pictures/a.jpg")])
+    (photo_id,) = scan_all(photos, jobs, {}).values()
+    captions.save(jobs.lease(Stage.FULL, "llava"), "Describe", [ViewCaption("whole", "a dog")])
+    jobs.ensure([(Stage.FULL, "other"), (Stage.FULL, "llava")])
+    assert jobs.lease(Stage.FULL, "llava") is None
+    captions.save(jobs.lease(Stage.FULL, "other"), "Describe", [ViewCaption("whole", "a cat")])
+    assert [c.text for c in captions.of(photo_id)] == ["a dog", "a cat"]
+    exported = list(captions.all())
+    assert [c.model for _, c in exported] == ["llava", "other"]
+    assert exported[0][0] == b"a.jpg".ljust(32, b"\0")
+
+
+def test_tags_come_back_as_they_were_saved(photos, jobs, captions, folder):
+    photos.apply(folder.id, [found("/pictures/a.jpg")])
+    (photo_id,) = scan_all(photos, jobs, {}).values()
+    tags = (Tag("dog", 0.75), Tag("tabby", 0.5, ("tabby cat", "猫")))
+    captions.save(
+        jobs.lease(Stage.TAGS, "instant-1"), "", [ViewCaption("whole", "dog, tabby", tags)]
+    )
+    assert captions.of(photo_id)[0].tags == tags
+
+
+def test_progress_counts_what_is_there(photos, jobs, captions, folder):
+    photos.apply(folder.id, [found(f"/pictures/{n}.jpg") for n in range(4)])
+    jobs.fail(jobs.lease(Stage.SCAN, ""), "cut off")
+    scan_all(photos, jobs, {})
+    captions.save(jobs.lease(Stage.TAGS, "instant-1"), "", [])
+    jobs.lease(Stage.TAGS, "instant-1")
+    scan, tags = jobs.progress([(Stage.SCAN, ""), (Stage.TAGS, "instant-1")])
+    assert (scan.done, scan.waiting, scan.failed) == (3, 0, 1)
+    assert (tags.done, tags.waiting, tags.failed) == (1, 2, 0)
+    photos.remove_folder(folder.id)
+    scan, tags = jobs.progress([(Stage.SCAN, ""), (Stage.TAGS, "instant-1")])
+    assert (tags.done, tags.waiting) == (0, 0)
+
+
+def test_a_photo_is_found_by_id_path_and_hash(photos, jobs, folder):
+    photos.apply(folder.id, [found("/pictures/a.jpg")])
+    (photo_id,) = scan_all(photos, jobs, {"a.jpg": b"\xab\xcd\xef\x12"}).values()
+    assert photos.find(str(photo_id)) == photo_id
+    assert photos.find("/pictures/a.jpg") == photo_id
+    assert photos.find("ABCDEF12") == photo_id
+    assert photos.find("/pictures/b.jpg") is None
+    assert photos.find("'; DROP TABLE photo; --") is None
+
+
+def test_a_photo_marked_again_during_indexing_stays_marked(photos, jobs, folder):
+    photos.apply(folder.id, [found("/pictures/a.jpg")])
+    scan_all(photos, jobs, {})
+    ((revision, photo_id),) = photos.unindexed(10)
+    photos.mark_all_unindexed()
+    photos.mark_indexed([revision])
+    assert [p for _, p in photos.unindexed(10)] == [photo_id]
+
+
+def test_state_is_shared(photos):
+    assert photos.state("paused") is None
+    photos.set_state({"paused": True, "speed": {"tags": 3.5}})
+    assert photos.state("paused") is True
+    assert photos.state("speed") == {"tags": 3.5}
