@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import stat
 import warnings
@@ -27,7 +28,7 @@ MAX_PIXELS = 300_000_000
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 pillow_heif.register_heif_opener()
 
-Shrink = Callable[[int, int], int]
+Shrink = Callable[[int, int], float]
 """From the width and height of a picture: how many times smaller it may be decoded."""
 
 _TRANSPOSE_BY_ORIENTATION = MappingProxyType(
@@ -48,6 +49,11 @@ _REASONS = (
     (FileNotFoundError, "the file is gone"),
     (PermissionError, "no permission to read the file"),
     (UnidentifiedImageError, "not a picture that can be read"),
+)
+_SIGNATURE = re.compile(
+    rb"\xff\xd8\xff|\x89PNG|GIF8|RIFF....WEBP|II\*\0|MM\0\*|....ftyp(?:hei|mif1|avi)|"
+    rb"\0\0\0\x0cjP|\xff\x4f\xff\x51|8BPS|qoif",
+    re.DOTALL,
 )
 _CUT_OFF = re.compile(r"truncat|unexpected end|end of file|premature|not enough|eof\b", re.I)
 
@@ -76,7 +82,7 @@ def decode(path: Path, *, min_side: int | None = None) -> Image.Image:
 
 def shrink_to_short_side(min_side: int | None) -> Shrink:
     """Return a rule that keeps the shorter side at `min_side` pixels or more; None: full size."""
-    return lambda width, height: min(width, height) // min_side if min_side else 1
+    return lambda width, height: min(width, height) / min_side if min_side else 1.0
 
 
 @contextmanager
@@ -108,11 +114,16 @@ def decode_file(file: BinaryIO, shrink: Shrink) -> Decoded:
     """Decode an open file from its start; use inside `open_picture`, which names its errors."""
     opened = _open(file)
     width, height = opened.size
-    factor = shrink(width, height)
-    if opened.format in ("JPEG", "MPO") and factor > 1:
-        opened.draft(None, (width // factor, height // factor))
-    elif opened.format == "JPEG2000" and factor > 1:
-        opened = _loaded_at_lower_resolution(file, opened, factor)
+    factor = max(1.0, shrink(width, height))
+    if opened.format in ("JPEG", "MPO", "HEIF"):
+        # HEIF has an embedded thumbnail for this; it must not hide that the rest is missing.
+        if opened.format == "HEIF" and _is_cut_off(file):
+            raise OSError("truncated")
+        # Rounded, for a quotient may miss its whole number by a hair.
+        needed = (math.ceil(round(width / factor, 6)), math.ceil(round(height / factor, 6)))
+        opened.draft(None, needed)
+    elif opened.format == "JPEG2000":
+        opened = _loaded_at_lower_resolution(file, opened, int(factor))
     # Read before the pixels, for TIFF forgets its EXIF then; but PNG may keep it behind them.
     if opened.format == "PNG":
         opened.load()
@@ -138,7 +149,30 @@ def decode_file(file: BinaryIO, shrink: Shrink) -> Decoded:
 
 def _open(file: BinaryIO) -> ImageFile.ImageFile:
     file.seek(0)
-    return Image.open(file, formats=PICTURE_FORMATS)
+    try:
+        return Image.open(file, formats=PICTURE_FORMATS)
+    except UnidentifiedImageError as error:
+        file.seek(0)
+        if _SIGNATURE.match(file.read(16)):
+            raise ValueError("starts like a picture") from error
+        raise
+
+
+def _is_cut_off(file: BinaryIO) -> bool:
+    """Return whether the boxes of an ISO media file (ISO 14496-12) reach beyond its end."""
+    end = file.seek(0, io.SEEK_END)
+    position = 0
+    while position + 8 <= end:
+        file.seek(position)
+        header = file.read(16)
+        size = int.from_bytes(header[:4], "big")
+        if size == 1:
+            size = int.from_bytes(header[8:16], "big")
+        if size < 8:
+            # 0 means "up to the end of the file"; all else is no box, maybe data of an editor.
+            return False
+        position += size
+    return position > end
 
 
 def _loaded_at_lower_resolution(
@@ -186,7 +220,7 @@ def _to_rgb(image: Image.Image, shrink: Shrink) -> Image.Image:
         image = image.convert("L")
     elif image.mode not in ("L", "RGB", "CMYK", "YCbCr", "LAB", "HSV"):
         image = image.convert("RGB")
-    factor = shrink(*image.size)
+    factor = int(shrink(*image.size))
     if factor > 1:
         # JPEG 2000 images hide the method behind a property.
         image = Image.Image.reduce(image, factor)
@@ -260,4 +294,4 @@ def _reason(error: Exception) -> str:
             return reason
     if isinstance(error, OSError) and error.errno is not None:
         return f"the file can't be read: {error.strerror}"
-    return "the file is cut off" if _CUT_OFF.search(text) else "the file is damaged"
+    return "the file is cut off" if _CUT_OFF.search(text) else "the file is damaged or incomplete"

@@ -14,8 +14,8 @@ from typing import BinaryIO
 from PIL import ExifTags, Image
 
 from photosearch.domain import PictureInfo
-from photosearch.imaging.decode import decode_file, open_picture, shrink_to_short_side
-from photosearch.imaging.thumbnails import THUMBNAIL_SIDE, write_thumbnail
+from photosearch.imaging.decode import decode_file, open_picture
+from photosearch.imaging.thumbnails import shrink_to_thumbnail, write_thumbnail
 
 # Larger files are read twice rather than held in memory.
 _MAX_BYTES_IN_MEMORY = 256 * 2**20
@@ -35,7 +35,7 @@ def scan_picture(path: Path, thumbnails: Callable[[bytes], Path]) -> PictureInfo
     """
     with open_picture(path) as file:
         source, sha256 = _read(file)
-        decoded = decode_file(source, shrink_to_short_side(THUMBNAIL_SIDE))
+        decoded = decode_file(source, shrink_to_thumbnail)
         taken, camera = date_taken(decoded.exif), camera_name(decoded.exif)
     write_thumbnail(decoded.image, thumbnails(sha256))
     return PictureInfo(sha256, decoded.width, decoded.height, decoded.format, taken, camera)

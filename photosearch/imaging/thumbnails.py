@@ -23,6 +23,12 @@ _PREVIEW_QUALITY = 90
 _MAX_ASPECT = 4
 
 
+def shrink_to_thumbnail(width: int, height: int) -> float:
+    """Return how many times smaller a picture may be decoded and still make a good thumbnail."""
+    long_side, short_side = max(width, height), min(width, height)
+    return min(long_side / THUMBNAIL_SIDE, short_side / (THUMBNAIL_SIDE / _MAX_ASPECT))
+
+
 def write_thumbnail(image: Image.Image, target: Path) -> None:
     """Write `image` (upright RGB) as a small JPEG, unless `target` is there.
 
@@ -46,7 +52,7 @@ def write_preview(path: Path, target: Path, max_side: int = PREVIEW_SIDE) -> Non
     if _is_there(target):
         return
     with open_picture(path) as file:
-        image = decode_file(file, lambda width, height: max(width, height) // max_side).image
+        image = decode_file(file, lambda width, height: max(width, height) / max_side).image
         image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     _write_jpeg(image, target, _PREVIEW_QUALITY)
 
