@@ -1,44 +1,19 @@
-"""What a picture file says of itself: identity, size, date taken, camera."""
+"""Reads from a picture's EXIF when and with what it was taken."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-import os
 import re
-from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
-from typing import BinaryIO
 
 from PIL import ExifTags, Image
 
-from photosearch.domain import PictureInfo
-from photosearch.imaging.decode import decode_file, open_picture
-from photosearch.imaging.thumbnails import shrink_to_thumbnail, write_thumbnail
 
-# Larger files are read twice rather than held in memory.
-_MAX_BYTES_IN_MEMORY = 256 * 2**20
 _FIRST_PHOTOGRAPH = 1826
 _MAX_CAMERA_LENGTH = 100
 _DATE = re.compile(
     r"(\d{4})[:/.-](\d{1,2})[:/.-](\d{1,2})(?:[ T]+(\d{1,2}):(\d{1,2})(?::(\d{1,2}))?)?"
 )
 _COMPANY = re.compile(r"[\s,]+(?:corporation|company|co\.?|corp\.?|ltd\.?|inc\.?)(?=[\s,]|$)", re.I)
-
-
-def scan_picture(path: Path, thumbnails: Callable[[bytes], Path]) -> PictureInfo:
-    """Return what the scan stage learns of `path`, and write its thumbnail if there is none.
-
-    `thumbnails` maps the SHA-256 of the file's bytes to the thumbnail's path. Raises DecodeError
-    for the picture, DiskFullError or UnavailableError where the thumbnail can't be written.
-    """
-    with open_picture(path) as file:
-        source, sha256 = _read(file)
-        decoded = decode_file(source, shrink_to_thumbnail)
-        taken, camera = date_taken(decoded.exif), camera_name(decoded.exif)
-    write_thumbnail(decoded.image, thumbnails(sha256))
-    return PictureInfo(sha256, decoded.width, decoded.height, decoded.format, taken, camera)
 
 
 def date_taken(exif: Image.Exif) -> str:
@@ -64,14 +39,6 @@ def camera_name(exif: Image.Exif) -> str:
     if not make or first_word in make.casefold().split(" "):
         return (model or make)[:_MAX_CAMERA_LENGTH]
     return f"{make} {model}".strip()[:_MAX_CAMERA_LENGTH]
-
-
-def _read(file: io.BufferedReader) -> tuple[BinaryIO, bytes]:
-    """Return the content to decode and its SHA-256, of the same moment where memory allows."""
-    if os.fstat(file.fileno()).st_size > _MAX_BYTES_IN_MEMORY:
-        return file, hashlib.file_digest(file, "sha256").digest()
-    content = file.read()
-    return io.BytesIO(content), hashlib.sha256(content).digest()
 
 
 def _ifd(exif: Image.Exif, ifd: int | None) -> dict[int, object]:

@@ -1,16 +1,21 @@
-"""Writes the small copies of a photo: thumbnails for the grid, previews for the viewer."""
+"""The scan of a picture file, and the small copies: thumbnails and the viewer's previews."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image
 
+from photosearch.domain import PictureInfo
 from photosearch.errors import DiskFullError, UnavailableError
 from photosearch.imaging.decode import decode_file, open_picture
+from photosearch.imaging.metadata import camera_name, date_taken
 
 THUMBNAIL_SIDE = 320
 """Longest side in pixels: sharp in cells of 160 on a screen of double density, some 15 kB each."""
@@ -21,12 +26,22 @@ _THUMBNAIL_QUALITY = 85
 _PREVIEW_QUALITY = 90
 # Of a panorama the middle is shown; whole, it would be a line.
 _MAX_ASPECT = 4
+# Larger files are read twice rather than held in memory.
+_MAX_BYTES_IN_MEMORY = 256 * 2**20
 
 
-def shrink_to_thumbnail(width: int, height: int) -> float:
-    """Return how many times smaller a picture may be decoded and still make a good thumbnail."""
-    long_side, short_side = max(width, height), min(width, height)
-    return min(long_side / THUMBNAIL_SIDE, short_side / (THUMBNAIL_SIDE / _MAX_ASPECT))
+def scan_picture(path: Path, thumbnails: Callable[[bytes], Path]) -> PictureInfo:
+    """Return what the scan stage learns of `path`, and write its thumbnail if there is none.
+
+    `thumbnails` maps the SHA-256 of the file's bytes to the thumbnail's path. Raises DecodeError
+    for the picture, DiskFullError or UnavailableError where the thumbnail can't be written.
+    """
+    with open_picture(path) as file:
+        source, sha256 = _read(file)
+        decoded = decode_file(source, _shrink_to_thumbnail)
+        taken, camera = date_taken(decoded.exif), camera_name(decoded.exif)
+    write_thumbnail(decoded.image, thumbnails(sha256))
+    return PictureInfo(sha256, decoded.width, decoded.height, decoded.format, taken, camera)
 
 
 def write_thumbnail(image: Image.Image, target: Path) -> None:
@@ -55,6 +70,20 @@ def write_preview(path: Path, target: Path, max_side: int = PREVIEW_SIDE) -> Non
         image = decode_file(file, lambda width, height: max(width, height) / max_side).image
         image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     _write_jpeg(image, target, _PREVIEW_QUALITY)
+
+
+def _read(file: io.BufferedReader) -> tuple[BinaryIO, bytes]:
+    """Return the content to decode and its SHA-256, of the same moment where memory allows."""
+    if os.fstat(file.fileno()).st_size > _MAX_BYTES_IN_MEMORY:
+        return file, hashlib.file_digest(file, "sha256").digest()
+    content = file.read()
+    return io.BytesIO(content), hashlib.sha256(content).digest()
+
+
+def _shrink_to_thumbnail(width: int, height: int) -> float:
+    """Return how many times smaller a picture may be decoded and still make a good thumbnail."""
+    long_side, short_side = max(width, height), min(width, height)
+    return min(long_side / THUMBNAIL_SIDE, short_side / (THUMBNAIL_SIDE / _MAX_ASPECT))
 
 
 def _is_there(target: Path) -> bool:
