@@ -59,9 +59,7 @@ def conditions(query: Query) -> list[Condition]:
         tokens = analysis.tokenize(clause.text)[:MAX_PHRASE_WORDS]
         if tokens:
             ignorable = (
-                not clause.phrase
-                and len(tokens) == 1
-                and analysis.is_stop_word(tokens[0].surface)
+                not clause.phrase and len(tokens) == 1 and analysis.is_stop_word(tokens[0].surface)
             )
             condition = Condition(clause.text, tuple(t.term for t in tokens), clause.negated)
             found.append((ignorable, condition))

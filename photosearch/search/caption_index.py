@@ -1,0 +1,534 @@
+"""The full-text index of all captions, and the only door to Tantivy.
+
+The index is a cache: SQLite holds the truth, and a damaged or outdated index is begun anew. One
+document is one photo; all its terms come from `analysis`, so that Tantivy only splits at spaces.
+In its folder lie `format.json`, which names the version and the generation in force, and one
+sub-folder a generation: an index that is begun anew takes the place of the old one at once, and
+readers that have the old one open follow at their next `reload`.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import threading
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+import tantivy
+import tantivy.tantivy as native
+from filelock import FileLock
+from tantivy import Occur
+
+from photosearch.domain import Query, TermCount
+from photosearch.errors import DiskFullError, LibraryLockedError, UnavailableError
+from photosearch.search import analysis
+from photosearch.search.query import Condition, conditions
+
+HEAP_BYTES = 60_000_000
+"""Memory that the writer fills before it writes a segment."""
+EXACT_REFINE = 2000
+"""Up to so many hits refinement words are counted exactly; of more, half to all of so many."""
+
+_SCHEMA_VERSION = 1
+# "tantivy v0.27.0, index_format v7": other releases of one format read each other's files.
+_VERSION = f"{_SCHEMA_VERSION}.{analysis.VERSION} {native.__version__.rpartition(', ')[2]}"
+_FORMAT_FILE = "format.json"
+_SEP = "\x1f"
+_SAMPLE_LEVELS = 24
+_NEEDED_BYTES = 2 * HEAP_BYTES
+# BM25 of one term is at most ln(1 + photos) * (k1 + 1): 30 for a million photos.
+_MAX_TERM_SCORE = 32.0
+
+
+class IndexDamagedError(UnavailableError):
+    """The search index can't be used as it is and has to be made anew from the database."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexResults:
+    """One page of photos, best first; the three tuples run in parallel.
+
+    `partial` photos lack a word of the query; `total` counts those that match all of it,
+    `partial_total` the others. `refine` as in `domain.SearchResults`.
+    """
+
+    photo_ids: tuple[int, ...]
+    scores: tuple[float, ...]
+    partial: tuple[bool, ...]
+    total: int
+    partial_total: int = 0
+    refine: tuple[TermCount, ...] = ()
+    refine_is_estimate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    """The index as of one commit. `shown` remembers how to show the words asked for so far."""
+
+    generation: str
+    index: tantivy.Index
+    searcher: tantivy.Searcher
+    meta_stamp: tuple[int, int, int]
+    shown: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """A query in Tantivy's terms. `own` are the keys of its words."""
+
+    wanted: tuple[tantivy.Query, ...]
+    unwanted: tuple[tantivy.Query, ...]
+    term_count: int
+    own: frozenset[str]
+
+    def all_of(self, *more: tantivy.Query) -> tantivy.Query:
+        """Match what fits the whole query and `more`."""
+        wanted = (*self.wanted, *more) or (tantivy.Query.all_query(),)
+        if len(wanted) == 1 and not self.unwanted:
+            return wanted[0]
+        return tantivy.Query.boolean_query(
+            [(Occur.Must, query) for query in wanted]
+            + [(Occur.MustNot, query) for query in self.unwanted]
+        )
+
+
+class CaptionIndex:
+    """The index in one folder, read at one commit until `reload`. Safe to use from any thread."""
+
+    def __init__(self, folder: Path, snapshot: _Snapshot) -> None:
+        self._folder = folder
+        self._snapshot = snapshot
+        self._reloading = threading.Lock()
+
+    @classmethod
+    def open(cls, folder: Path) -> CaptionIndex:
+        """Open the index in `folder`, or make an empty one where there is none yet.
+
+        Raises IndexDamagedError for one that is damaged or of another version, and DiskFullError.
+        """
+        with _tantivy_errors(folder):
+            if not (folder / _FORMAT_FILE).exists():
+                with _creating(folder):
+                    if not any(path.is_dir() for path in folder.iterdir()):
+                        _create(folder)
+            return cls(folder, _open(folder))
+
+    @classmethod
+    def create(cls, folder: Path) -> CaptionIndex:
+        """Begin the index in `folder` anew, whatever was there. No writer may be open on it."""
+        with _tantivy_errors(folder), _creating(folder):
+            _create(folder)
+            return cls(folder, _open(folder))
+
+    @property
+    def generation(self) -> str:
+        """Changes when the index was begun anew, and so lost all photos; else never."""
+        return self._snapshot.generation
+
+    @property
+    def photo_count(self) -> int:
+        """Number of photos in the index."""
+        return int(self._snapshot.searcher.num_docs)
+
+    def writer(self) -> IndexWriter:
+        """Return the writer; LibraryLockedError if there is another one, in any process."""
+        return IndexWriter(self._folder, self._snapshot.index)
+
+    def reload(self) -> bool:
+        """Go on to the last commit of any process; return whether there was a newer one."""
+        with self._reloading, _tantivy_errors(self._folder):
+            now = self._snapshot
+            generation = _read_generation(self._folder)
+            if generation != now.generation:
+                self._snapshot = _open(self._folder)
+                return True
+            stamp = _meta_stamp(self._folder / generation)
+            if stamp == now.meta_stamp:
+                return False
+            now.index.reload()
+            self._snapshot = _Snapshot(generation, now.index, now.index.searcher(), stamp)
+            return True
+
+    def search(
+        self, query: Query, *, limit: int = 200, offset: int = 0, refine: int = 0
+    ) -> IndexResults:
+        """Return the photos that match all of `query`, best first, then those that match a part.
+
+        Among partial matches those of more words come first. Without any word to find, photos
+        come newest first. `refine` is the number of refinement words wanted.
+        """
+        snapshot = self._snapshot
+        limit, offset = max(0, limit), max(0, offset)
+        with _tantivy_errors(self._folder):
+            compiled = _compile(snapshot.index.schema, conditions(query))
+            everything = compiled.all_of()
+            total, full = _search(
+                snapshot, everything, limit, offset, newest_first=not compiled.wanted
+            )
+            partial: list[tuple[float, tantivy.DocAddress]] = []
+            partial_total = 0
+            if len(compiled.wanted) > 1:
+                any_word = tantivy.Query.boolean_query(
+                    [(Occur.Should, wanted) for wanted in compiled.wanted]
+                    + [(Occur.MustNot, unwanted) for unwanted in compiled.unwanted]
+                )
+                partial_total = _count(snapshot, any_word) - total
+                if partial_total and len(full) < limit:
+                    partial = _search_partial(
+                        snapshot, compiled, limit - len(full), max(0, offset - total)
+                    )
+            words, is_estimate = (
+                _refinements(snapshot, compiled, total, refine) if refine > 0 else ((), False)
+            )
+            hits = full + partial
+            ids = snapshot.searcher.fast_field_values("photo_id", [hit[1] for hit in hits])
+        return IndexResults(
+            photo_ids=tuple(int(photo_id) for photo_id in ids if photo_id is not None),
+            scores=tuple(hit[0] for hit in hits),
+            partial=(False,) * len(full) + (True,) * len(partial),
+            total=total,
+            partial_total=partial_total,
+            refine=words,
+            refine_is_estimate=is_estimate,
+        )
+
+    def refine(self, query: Query, limit: int = 12) -> tuple[tuple[TermCount, ...], bool]:
+        """Return words that narrow the photos that match all of `query`, most frequent first.
+
+        Left out are stop words, the query's own words, and words that all these photos have. The
+        flag says that the counts were taken on a sample and scaled.
+        """
+        snapshot = self._snapshot
+        with _tantivy_errors(self._folder):
+            compiled = _compile(snapshot.index.schema, conditions(query))
+            return _refinements(snapshot, compiled, _count(snapshot, compiled.all_of()), limit)
+
+    def words(self, query: Query, limit: int = 100) -> list[TermCount]:
+        """Count, exactly, the photos that match all of `query` by content word."""
+        snapshot = self._snapshot
+        with _tantivy_errors(self._folder):
+            compiled = _compile(snapshot.index.schema, conditions(query))
+            found = snapshot.searcher.terms_with_prefix("words", "", compiled.all_of(), limit)
+            return [TermCount(_shown(snapshot, key), count) for key, count in found]
+
+    def complete(self, prefix: str, query: Query, limit: int = 8) -> list[TermCount]:
+        """Return words that begin with `prefix` in the photos that match all of `query`.
+
+        Case and accents don't matter. Forms of a word come once, with the photos of all of them.
+        """
+        snapshot = self._snapshot
+        folded = analysis.fold(prefix[: analysis.MAX_WORD])
+        if not folded:
+            return []
+        schema = snapshot.index.schema
+        with _tantivy_errors(self._folder):
+            compiled = _compile(schema, conditions(query))
+            found = snapshot.searcher.terms_with_prefix(
+                "forms", folded, compiled.all_of(), 4 * limit + len(compiled.own)
+            )
+            surfaces: dict[str, dict[str, int]] = defaultdict(dict)
+            for form, count in found:
+                _, key, shown = form.split(_SEP)
+                if key not in compiled.own:
+                    surfaces[key][shown] = count
+            completions = []
+            for forms in list(surfaces.values())[:limit]:
+                shown = analysis.display_form(forms)
+                either = compiled.all_of(_side_by_side(schema, analysis.terms(shown)))
+                count = forms[shown] if len(forms) == 1 else _count(snapshot, either)
+                completions.append(TermCount(shown, count))
+        return sorted(completions, key=lambda completion: (-completion.count, completion.word))
+
+
+class IndexWriter:
+    """Puts photos into the index; nothing counts, or outlives a crash, before `commit`."""
+
+    def __init__(self, folder: Path, index: tantivy.Index) -> None:
+        self._folder = folder
+        try:
+            self._writer = index.writer(HEAP_BYTES, num_threads=1)
+        except ValueError as error:
+            if "LockBusy" in str(error):
+                raise LibraryLockedError(
+                    "Another process is writing to the search index."
+                ) from error
+            with _tantivy_errors(folder):
+                raise
+
+    def __enter__(self) -> IndexWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def put(
+        self,
+        photo_id: int,
+        taken_at: float,
+        texts: Sequence[str],
+        weighted: Mapping[str, int] | None = None,
+    ) -> None:
+        """Add a photo, in place of what the index has of it.
+
+        `texts` are its views' captions; phrases match within one of them. `weighted` are words
+        to be found besides, each counted so many times; they are completed but not shown.
+        """
+        document = _document(photo_id, taken_at, texts, weighted or {})
+        with _tantivy_errors(self._folder):
+            self._writer.delete_documents_by_term("photo_id", photo_id)
+            self._writer.add_document(document)
+
+    def remove(self, photo_id: int) -> None:
+        """Take a photo out of the index; none there is fine."""
+        with _tantivy_errors(self._folder):
+            self._writer.delete_documents_by_term("photo_id", photo_id)
+
+    def commit(self) -> None:
+        """Make all of it durable and visible to readers that `reload`. Raises DiskFullError."""
+        with _tantivy_errors(self._folder):
+            self._writer.commit()
+
+    def close(self) -> None:
+        """Finish merging, drop what was not committed and let the next writer in."""
+        with suppress(ValueError):  # a writer that failed has no threads left to wait for
+            self._writer.wait_merging_threads()
+
+
+def _document(
+    photo_id: int, taken_at: float, texts: Sequence[str], weighted: Mapping[str, int]
+) -> tantivy.Document:
+    document = tantivy.Document()
+    document.add_integer("photo_id", photo_id)
+    document.add_unsigned("newest", _newest_key(taken_at, photo_id))
+    keys: set[str] = set()
+    words: set[analysis.Word] = set()
+    for text in texts:
+        # Tantivy leaves a gap between the values of a field, which no phrase spans.
+        document.add_text("text", " ".join(analysis.terms(text)))
+        words.update(analysis.content_words(text))
+    keys.update(word.key for word in words)
+    for word, repeats in weighted.items():
+        terms = " ".join(analysis.terms(word))
+        for _ in range(repeats):
+            document.add_text("text", terms)
+        words.update(analysis.content_words(word))
+    document.add_text("words", " ".join(keys))
+    document.add_text("variants", " ".join(word.key + _SEP + word.shown for word in words))
+    document.add_text(
+        "forms",
+        " ".join(_SEP.join((analysis.fold(word.shown), word.key, word.shown)) for word in words),
+    )
+    document.add_text("sample", " ".join(f"s{level}" for level in range(1, _level(photo_id) + 1)))
+    return document
+
+
+def _newest_key(taken_at: float, photo_id: int) -> int:
+    """Sixteenths of a second since the year -7,800 or so, then the id's low 21 bits: 64 bits."""
+    ticks = int(max(-1e11, min(taken_at, 1e11)) * 16) + (1 << 42)
+    return ticks << 21 | photo_id & 0x1FFFFF
+
+
+def _level(photo_id: int) -> int:
+    """Return a level that half of the photos reach from 1 on, a quarter from 2 on, and so on."""
+    mixed = (photo_id * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF) >> 32 | 1 << _SAMPLE_LEVELS
+    return (mixed & -mixed).bit_length() - 1
+
+
+def _schema() -> tantivy.Schema:
+    build = tantivy.SchemaBuilder()
+    # Signed: the binding deletes by signed terms only, and silently nothing in unsigned fields.
+    build.add_integer_field("photo_id", indexed=True, fast=True)
+    build.add_unsigned_field("newest", fast=True)
+    build.add_text_field("text", tokenizer_name="whitespace", index_option="position")
+    # Content words by key, for counting; their forms, to complete by and to show the key by.
+    build.add_text_field("words", tokenizer_name="whitespace", index_option="basic", fast=True)
+    build.add_text_field("forms", tokenizer_name="whitespace", index_option="basic")
+    build.add_text_field("variants", tokenizer_name="whitespace", index_option="basic")
+    build.add_text_field("sample", tokenizer_name="whitespace", index_option="basic")
+    return build.build()
+
+
+def _compile(schema: tantivy.Schema, wanted: Sequence[Condition]) -> _Compiled:
+    own = {key for condition in wanted for key in (*condition.terms, "".join(condition.terms))}
+    return _Compiled(
+        tuple(_side_by_side(schema, c.terms) for c in wanted if not c.negated),
+        tuple(_side_by_side(schema, c.terms) for c in wanted if c.negated),
+        sum(len(condition.terms) for condition in wanted),
+        frozenset(own),
+    )
+
+
+def _side_by_side(schema: tantivy.Schema, terms: Sequence[str]) -> tantivy.Query:
+    if len(terms) == 1:
+        return tantivy.Query.term_query(schema, "text", terms[0], "freq")
+    return tantivy.Query.phrase_query(schema, "text", list(terms))
+
+
+def _count(snapshot: _Snapshot, query: tantivy.Query) -> int:
+    return _search(snapshot, query, 1, 0)[0]
+
+
+def _search(
+    snapshot: _Snapshot,
+    query: tantivy.Query,
+    limit: int,
+    offset: int,
+    newest_first: bool = False,
+) -> tuple[int, list[tuple[float, tantivy.DocAddress]]]:
+    result = snapshot.searcher.search(
+        query, max(1, limit), offset=offset, order_by_field="newest" if newest_first else None
+    )
+    hits = result.hits[:limit]
+    total = int(result.count)  # type: ignore[attr-defined]  # forgotten in Tantivy's stubs
+    return total, [(0.0, at) for _, at in hits] if newest_first else hits
+
+
+def _search_partial(
+    snapshot: _Snapshot, compiled: _Compiled, limit: int, offset: int
+) -> list[tuple[float, tantivy.DocAddress]]:
+    """Find what matches some words but not all: more words first, then by score."""
+    query = tantivy.Query
+    # A constant a word, greater than all of BM25 can give, ranks by the number of words.
+    step = _MAX_TERM_SCORE * compiled.term_count
+    ranked = [(Occur.Should, wanted) for wanted in compiled.wanted]
+    if len(compiled.wanted) > 2:
+        ranked += [
+            (Occur.Should, query.const_score_query(wanted, step)) for wanted in compiled.wanted
+        ]
+    excluded = [*compiled.unwanted]
+    excluded.append(query.boolean_query([(Occur.Must, wanted) for wanted in compiled.wanted]))
+    ranked += [(Occur.MustNot, unwanted) for unwanted in excluded]
+    hits = snapshot.searcher.search(
+        query.boolean_query(ranked), limit, count=False, offset=offset
+    ).hits
+    return [(score % step, at) for score, at in hits]
+
+
+def _refinements(
+    snapshot: _Snapshot, compiled: _Compiled, total: int, limit: int
+) -> tuple[tuple[TermCount, ...], bool]:
+    level = 0
+    while total >> level > EXACT_REFINE and level < _SAMPLE_LEVELS:
+        level += 1
+    sample = compiled.all_of()
+    if level:
+        sample = compiled.all_of(
+            tantivy.Query.term_query(snapshot.index.schema, "sample", f"s{level}", "basic")
+        )
+    wanted = 2 * limit + len(compiled.own)
+    found = snapshot.searcher.aggregate(
+        sample,
+        {
+            "words": {"terms": {"field": "words", "size": wanted}},
+            "photos": {"value_count": {"field": "photo_id"}},
+        },
+    )
+    size = int(found["photos"]["value"])
+    scale = total / size if level and size else 1
+    words = tuple(
+        TermCount(_shown(snapshot, bucket["key"]), round(bucket["doc_count"] * scale))
+        for bucket in found["words"]["buckets"]
+        if bucket["key"] not in compiled.own and bucket["doc_count"] < size
+    )
+    return words[:limit], level > 0
+
+
+def _shown(snapshot: _Snapshot, key: str) -> str:
+    shown = snapshot.shown.get(key)
+    if shown is None:
+        variants = snapshot.searcher.terms_with_prefix("variants", key + _SEP)
+        forms = {variant.partition(_SEP)[2]: count for variant, count in variants}
+        shown = snapshot.shown[key] = analysis.display_form(forms) if forms else key
+    return shown
+
+
+@contextmanager
+def _creating(folder: Path) -> Iterator[None]:
+    """Let one process at a time make an index, so that all of them open the same one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "create.lock", timeout=60):
+        yield
+
+
+def _create(folder: Path) -> None:
+    generation = uuid.uuid4().hex
+    (folder / generation).mkdir()
+    tantivy.Index(_schema(), path=os.fspath(folder / generation), reuse=False)
+    scratch = folder / f"{_FORMAT_FILE}.new"
+    scratch.write_text(json.dumps({"version": _VERSION, "generation": generation}))
+    scratch.replace(folder / _FORMAT_FILE)
+    for old in folder.iterdir():
+        if old.is_dir() and old.name != generation:
+            shutil.rmtree(old, ignore_errors=True)  # may be open in a reader on Windows
+
+
+def _read_generation(folder: Path) -> str:
+    try:
+        found = json.loads((folder / _FORMAT_FILE).read_text("utf-8"))
+        version, generation = found["version"], str(found["generation"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise IndexDamagedError("The search index is damaged.") from error
+    if version != _VERSION:
+        raise IndexDamagedError("The search index was made by another version of photosearch.")
+    return generation
+
+
+def _open(folder: Path) -> _Snapshot:
+    generation = _read_generation(folder)
+    path = folder / generation
+    stamp = _meta_stamp(path)
+    index = tantivy.Index.open(os.fspath(path))
+    # Without this a thread would watch the folder and change the searcher at any time.
+    index.config_reader("manual")
+    index.reload()
+    snapshot = _Snapshot(generation, index, index.searcher(), stamp)
+    _search(snapshot, tantivy.Query.all_query(), 1, 0, newest_first=True)
+    _refinements(snapshot, _Compiled((), (), 0, frozenset()), 1, 1)
+    return snapshot
+
+
+def _meta_stamp(path: Path) -> tuple[int, int, int]:
+    found = (path / "meta.json").stat()
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+@contextmanager
+def _tantivy_errors(folder: Path) -> Iterator[None]:
+    """Turn what Tantivy raises (ValueError for everything, panics too) into our errors."""
+    try:
+        yield
+    except (UnavailableError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        if not isinstance(error, (ValueError, OSError)) and (
+            type(error).__name__ != "PanicException"
+        ):
+            raise
+        if _disk_is_full(error, folder):
+            raise DiskFullError(
+                "The disk is full: the search index can't be written. Please free some space."
+            ) from error
+        raise IndexDamagedError(f"The search index is damaged ({error}).") from error
+
+
+def _disk_is_full(error: BaseException, folder: Path) -> bool:
+    if getattr(error, "errno", 0) in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    text = str(error)
+    if "No space left" in text or "os error 28" in text or "StorageFull" in text:
+        return True
+    # A writer whose thread met the error only says that it was killed.
+    return "writer was killed" in text and shutil.disk_usage(folder).free < _NEEDED_BYTES
