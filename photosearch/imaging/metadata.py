@@ -7,7 +7,6 @@ from datetime import datetime
 
 from PIL import ExifTags, Image
 
-
 _FIRST_PHOTOGRAPH = 1826
 _MAX_CAMERA_LENGTH = 100
 _DATE = re.compile(
