@@ -22,6 +22,10 @@ class FolderError(UsageError):
     """A folder can't be added: it is no folder, can't be read, or is already covered."""
 
 
+class FolderOfflineError(PhotosearchError):
+    """An added folder is not there now, as an unplugged drive; nothing of it may be forgotten."""
+
+
 class UnavailableError(PhotosearchError):
     """The surroundings stand in the way: lock, disk, model, damaged database (exit code 3)."""
 
