@@ -82,11 +82,15 @@ class FileEvent:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A folder that the user added. `problem` says why it can't be read now, or is empty."""
+    """A folder that the user added.
+
+    `online` is False while it can't be reached; `problem` says what of it can't be read, and why.
+    """
 
     id: int
     path: Path
     photo_count: int = 0
+    online: bool = True
     problem: str = ""
 
 

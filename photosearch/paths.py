@@ -44,9 +44,14 @@ class AppPaths:
         return self.home / "previews"
 
     @property
-    def settings(self) -> Path:
-        """The user's settings."""
-        return self.home / "settings.json"
+    def models(self) -> Path:
+        """Which vision language models were added, and which is in use."""
+        return self.home / "models.json"
+
+    @property
+    def window(self) -> Path:
+        """The window's own settings: its place, its theme."""
+        return self.home / "window.ini"
 
     @property
     def lock(self) -> Path:

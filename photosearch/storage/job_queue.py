@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from photosearch.domain import Failure, Job, JobState, Stage, StageProgress
@@ -12,6 +12,11 @@ from photosearch.storage.database import Database
 
 MAX_STRIKES = 3
 """How often a photo may kill its worker before it is set aside."""
+
+
+def speed_key(stage: Stage, model: str) -> str:
+    """Return the key under which the speed of a stage and model is reported."""
+    return f"{stage} {model}"
 
 
 class JobQueue:
@@ -38,7 +43,7 @@ class JobQueue:
         Photos that killed a worker come after all others. Files in folders that can't be read
         now are passed over and keep waiting.
         """
-        reachable = "folder.problem = '' AND file.{} = job.{}"
+        reachable = "folder.online AND file.{} = job.{}"
         if stage is Stage.SCAN:
             condition = reachable.format("id", "file_id")
         else:
@@ -112,11 +117,15 @@ class JobQueue:
             for r in rows
         ]  # fmt: skip
 
-    def progress(self, stages: Iterable[tuple[Stage, str]]) -> list[StageProgress]:
+    def progress(
+        self, stages: Iterable[tuple[Stage, str]], per_second: Mapping[str, float] | None = None
+    ) -> list[StageProgress]:
         """Return how many jobs of each (stage, model) are done, waiting and failed.
 
-        Jobs of photos whose last file is gone are not counted.
+        Jobs of photos whose last file is gone are not counted. `per_second` holds measured
+        speeds by `speed_key`.
         """
+        speeds = per_second or {}
         counts: dict[tuple[str, str], dict[str, int]] = {}
         for row in self._database.query(
             "SELECT stage, model, state, count(*) AS jobs FROM job WHERE file_id IS NOT NULL"
@@ -127,12 +136,16 @@ class JobQueue:
         found = []
         for stage, model in stages:
             states = counts.get((stage.value, model), {})
+            waiting = states.get(JobState.WAITING, 0) + states.get(JobState.RUNNING, 0)
+            speed = speeds.get(speed_key(stage, model))
             found.append(
                 StageProgress(
                     stage,
                     done=states.get(JobState.DONE, 0),
-                    waiting=states.get(JobState.WAITING, 0) + states.get(JobState.RUNNING, 0),
+                    waiting=waiting,
                     failed=states.get(JobState.FAILED, 0),
+                    per_second=speed,
+                    seconds_left=waiting / speed if speed else None,
                 )
             )
         return found

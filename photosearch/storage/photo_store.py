@@ -46,11 +46,14 @@ class PhotoStore:
     def folders(self) -> list[Folder]:
         """Return the added folders by path, with how many photos each holds."""
         rows = self._database.query(
-            "SELECT folder.id, folder.path, problem, count(DISTINCT file.photo_id) AS photos"
+            "SELECT folder.id, folder.path, online, problem, count(DISTINCT file.photo_id) AS photos"
             " FROM folder LEFT JOIN file ON file.folder_id = folder.id"
             " GROUP BY folder.id ORDER BY folder.path"
         )
-        return [Folder(r["id"], _path(r["path"]), r["photos"], r["problem"]) for r in rows]
+        return [
+            Folder(r["id"], _path(r["path"]), r["photos"], bool(r["online"]), r["problem"])
+            for r in rows
+        ]
 
     def add_folder(self, path: Path) -> Folder:
         """Add a folder; folders inside it that were added before become part of it."""
@@ -79,20 +82,26 @@ class PhotoStore:
             )
             return write.execute("DELETE FROM folder WHERE id = ?", (folder_id,)).rowcount > 0
 
-    def set_problem(self, folder_id: int, problem: str) -> None:
-        """Note why a folder can't be read now; empty when it can."""
+    def set_problem(self, folder_id: int, problem: str, *, online: bool) -> None:
+        """Note whether a folder can be reached, and what of it can't be read; empty for nothing."""
         with self._database.transaction() as write:
             write.execute(
-                "UPDATE folder SET problem = ? WHERE id = ? AND problem <> ?",
-                (problem, folder_id, problem),
+                "UPDATE folder SET problem = ?, online = ?"
+                " WHERE id = ? AND (problem <> ? OR online <> ?)",
+                (problem, online, folder_id, problem, online),
             )
 
     # Files
 
-    def known_files(self, folder_id: int) -> dict[bytes, tuple[int, int]]:
-        """Return size and mtime_ns of every known file of a folder, by encoded path."""
+    def known_files(self, below: Path) -> dict[bytes, tuple[int, int]]:
+        """Return size and mtime_ns of the file `below`, or of all files below that folder.
+
+        Keys are encoded paths.
+        """
+        key = os.fsencode(below)
         rows = self._database.query(
-            "SELECT path, size, mtime_ns FROM file WHERE folder_id = ?", (folder_id,)
+            "SELECT path, size, mtime_ns FROM file WHERE path = ? OR (path >= ? AND path < ?)",
+            (key, *_below(key)),
         )
         return {path: (size, mtime_ns) for path, size, mtime_ns in rows}
 
@@ -121,18 +130,6 @@ class PhotoStore:
                         " changed_at = excluded.changed_at",
                         (Stage.SCAN, file_id, file.mtime_ns / 1e9, now),
                     )
-
-    def forget_below(self, path: Path) -> int:
-        """Forget the file `path`, or every file below the folder `path`; return how many."""
-        low, high = _below(os.fsencode(path))
-        rows = self._database.query(
-            "SELECT path FROM file WHERE path = ? OR (path >= ? AND path < ?)",
-            (os.fsencode(path), low, high),
-        )
-        with self._database.transaction() as write:
-            for row in rows:
-                _forget(write, row["path"])
-        return len(rows)
 
     # Photos
 
@@ -267,6 +264,14 @@ class PhotoStore:
         """Return the JSON value under `key`, or None."""
         row = self._database.first("SELECT value FROM state WHERE key = ?", (key,))
         return None if row is None else json.loads(row["value"])
+
+    def states(self, *keys: str) -> tuple[Any, ...]:
+        """Return the JSON values under several keys, as of one moment."""
+        rows = self._database.query(
+            f"SELECT key, value FROM state WHERE key IN ({_marks(keys)})", keys
+        )
+        found = {row["key"]: json.loads(row["value"]) for row in rows}
+        return tuple(found.get(key) for key in keys)
 
     def set_state(self, values: Mapping[str, Any]) -> None:
         """Store JSON values, in one transaction."""

@@ -103,7 +103,7 @@ def test_names_that_are_no_unicode_survive(photos, jobs, folder):
     photos.apply(folder.id, [found(f"/pictures/{name}")])
     ids = scan_all(photos, jobs, {})
     assert photos.photo(ids[name]).paths == (Path("/pictures") / name,)
-    assert os.fsencode(f"/pictures/{name}") in photos.known_files(folder.id)
+    assert os.fsencode(f"/pictures/{name}") in photos.known_files(folder.path)
 
 
 def test_date_falls_back_to_the_files_time(photos, jobs, folder):
@@ -170,10 +170,10 @@ def test_a_changed_file_gets_a_new_chance_whatever_the_running_job_says(photos, 
 def test_jobs_of_folders_that_are_offline_wait(photos, jobs, folder):
     photos.apply(folder.id, [found("/pictures/a.jpg"), found("/pictures/b.jpg")])
     photos.record_scan(jobs.lease(Stage.SCAN, ""), info(b"a"), LATER)
-    photos.set_problem(folder.id, "not connected")
+    photos.set_problem(folder.id, "not connected", online=False)
     assert jobs.lease(Stage.SCAN, "") is None
     assert jobs.lease(Stage.TAGS, "instant-1") is None
-    photos.set_problem(folder.id, "")
+    photos.set_problem(folder.id, "", online=True)
     assert jobs.lease(Stage.SCAN, "") is not None
     assert jobs.lease(Stage.TAGS, "instant-1") is not None
 

@@ -2,6 +2,8 @@
 CREATE TABLE folder (
     id INTEGER PRIMARY KEY,
     path BLOB NOT NULL UNIQUE,
+    -- Offline, not deleted: the drive may return.
+    online INTEGER NOT NULL DEFAULT 1,
     problem TEXT NOT NULL DEFAULT ''
 );
 

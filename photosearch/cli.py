@@ -1,0 +1,443 @@
+"""The command line: the same core as the window, for terminals, scripts and servers.
+
+Exit codes: 0 done, 1 nothing found or some photos failed, 2 usage, 3 the surroundings stand in the
+way (no model, locked, disk full, damaged library), 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import logging
+import logging.handlers
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from photosearch import console
+from photosearch.domain import CAPTION_STAGES, Query, Stage, Status, display_path
+from photosearch.errors import LibraryLockedError, PhotosearchError, UnavailableError, UsageError
+from photosearch.library import PhotoLibrary
+from photosearch.paths import HOME_VARIABLE, AppPaths
+
+OpenWindow = Callable[[AppPaths, Path | None], int]
+
+EXIT_DONE, EXIT_NOTHING, EXIT_USAGE, EXIT_UNAVAILABLE, EXIT_STOPPED = 0, 1, 2, 3, 130
+
+_LOG_BYTES = 2 << 20
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+_FOLDER = click.Path(path_type=Path)
+
+
+def run(open_window: OpenWindow, arguments: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code; `open_window` serves a line without a command."""
+    # A file name or caption that the terminal's encoding lacks must not end the program.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = main.main(arguments, "photosearch", standalone_mode=False, obj=open_window)
+        return int(code or 0)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.Abort:
+        return EXIT_STOPPED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except UsageError as error:
+        click.echo(f"photosearch: {error}", err=True)
+        return EXIT_USAGE
+    except PhotosearchError as error:
+        click.echo(f"photosearch: {error}", err=True)
+        return EXIT_UNAVAILABLE if isinstance(error, UnavailableError) else EXIT_NOTHING
+    except BrokenPipeError:
+        # The reader has seen enough, as in `photosearch search dog | head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_DONE
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--library", type=_FOLDER, help=f"The library's folder; else ${HOME_VARIABLE}.")
+@click.option("--folder", type=_FOLDER, help="Open the window and add this folder to it.")
+@click.version_option(package_name="photosearch")
+@click.pass_context
+def main(context: click.Context, library: Path | None, folder: Path | None) -> int:
+    """Find any photo in your own folders by typing words. Without a command: the window."""
+    open_window: OpenWindow = context.obj
+    context.obj = paths = AppPaths(library.absolute()) if library else AppPaths.default()
+    if context.invoked_subcommand is None:
+        return open_window(paths, folder)
+    if folder is not None:
+        raise click.UsageError("--folder belongs to the window; use: photosearch index FOLDER")
+    return EXIT_DONE
+
+
+# Indexing
+
+
+@main.command()
+@click.argument("folders", nargs=-1, type=_FOLDER)
+@click.option("--stage", type=click.Choice([s.value for s in Stage]), help="Run only this stage.")
+@click.option("--minutes", type=click.FloatRange(min=0), help="Stop after so many minutes.")
+@click.option("--no-captions", is_flag=True, help="Leave the slow language model out.")
+@click.option("--retry", is_flag=True, help="Try again what has failed before.")
+@click.pass_obj
+def index(
+    paths: AppPaths,
+    folders: tuple[Path, ...],
+    stage: str | None,
+    minutes: float | None,
+    no_captions: bool,
+    retry: bool,
+) -> int:
+    """Add FOLDERS and index them until nothing is left to do. Ctrl-C stops; run again to go on."""
+    with PhotoLibrary(paths) as library:
+        for folder in folders:
+            library.add_folder(folder)
+        if not library.folders():
+            raise UsageError("There are no folders yet. Name one: photosearch index ~/Pictures")
+        if retry:
+            library.retry()
+        stages = [Stage(stage)] if stage else list(Stage)
+        if no_captions:
+            stages = [s for s in stages if s not in CAPTION_STAGES]
+        try:
+            stopped = _run_service(library, stages=stages, watch=False, minutes=minutes)
+        except LibraryLockedError as error:
+            if folders:
+                raise LibraryLockedError(f"{error} The folders were added to it.") from None
+            raise
+        status = library.status()
+        console.print_outcome(status)
+        if stopped:
+            click.echo("Stopped. The same command goes on from here.")
+            return EXIT_STOPPED
+        return EXIT_NOTHING if status.failure_count or not status.photo_count else EXIT_DONE
+
+
+@main.command()
+@click.pass_obj
+def watch(paths: AppPaths) -> int:
+    """Index, and follow the folders as they change, until Ctrl-C."""
+    with PhotoLibrary(paths) as library:
+        _run_service(library, stages=list(Stage), watch=True, minutes=None)
+    return EXIT_DONE
+
+
+def _run_service(
+    library: PhotoLibrary, *, stages: Sequence[Stage], watch: bool, minutes: float | None
+) -> bool:
+    """Run the indexer in this process, showing progress; True if it was stopped by a signal."""
+    from photosearch.service import IndexService  # noqa: PLC0415 - search needs no watchdog
+
+    _log_to(library.paths.log)
+    stopped = False
+    with IndexService(library.paths, stages=stages, watch=watch) as service:
+
+        def stop(*_: object) -> None:
+            nonlocal stopped
+            stopped = True
+            service.stop()
+
+        with _signals(stop), console.Progress(library.status, stages) as progress:
+            service.run(minutes=minutes, on_tick=progress.update)
+        for notice in service.notices:
+            click.echo(f"Note: {notice}", err=True)
+    return stopped
+
+
+@contextmanager
+def _signals(stop: Callable[..., None]) -> Iterator[None]:
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    before = [signal.signal(number, stop) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _log_to(file: Path) -> None:
+    handler = logging.handlers.RotatingFileHandler(
+        file, maxBytes=_LOG_BYTES, backupCount=1, encoding="utf-8", errors="backslashreplace"
+    )
+    handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(message)s"))
+    logger = logging.getLogger("photosearch")
+    for old in logger.handlers[:]:
+        logger.removeHandler(old)
+        old.close()
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+
+
+@main.command()
+@_JSON
+@click.pass_obj
+def status(paths: AppPaths, as_json: bool) -> int:
+    """Show folders, photos by stage, failures with reasons, speed and time left."""
+    with PhotoLibrary(paths) as library:
+        found, failures = library.status(), library.failures()
+    if as_json:
+        _print_json(console.status_json(found, failures))
+    else:
+        console.print_status(found, failures)
+    return EXIT_DONE
+
+
+@main.group()
+def folders() -> None:
+    """List or remove the folders that are indexed (`index` adds them)."""
+
+
+@folders.command("list")
+@click.pass_obj
+def folders_list(paths: AppPaths) -> int:
+    """List the folders that are indexed."""
+    with PhotoLibrary(paths) as library:
+        found = library.folders()
+    for folder in found:
+        problem = f"  ({folder.problem})" if folder.problem else ""
+        click.echo(f"{folder.photo_count:8}  {display_path(folder.path)}{problem}")
+    return EXIT_DONE if found else EXIT_NOTHING
+
+
+@folders.command("remove")
+@click.argument("folder", type=_FOLDER)
+@click.pass_obj
+def folders_remove(paths: AppPaths, folder: Path) -> int:
+    """Stop indexing FOLDER. Its photos are not touched."""
+    wanted = Path(os.path.abspath(folder.expanduser()))  # noqa: PTH100 - as it was added
+    with PhotoLibrary(paths) as library:
+        for known in library.folders():
+            if known.path == wanted:
+                library.remove_folder(known.id)
+                click.echo(f"{display_path(wanted)} is no longer indexed.")
+                return EXIT_DONE
+    raise UsageError(f"{display_path(wanted)} is not indexed. See: photosearch folders list")
+
+
+# Finding
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("words", nargs=-1)
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True)
+@click.option("--explain", is_flag=True, help="Say which words matched in which views.")
+@_JSON
+@click.pass_obj
+def search(
+    paths: AppPaths, words: tuple[str, ...], limit: int, explain: bool, as_json: bool
+) -> int:
+    """Find photos by WORDS: all must match, -word excludes, "two words" are a phrase.
+
+    Without words: all photos, newest first.
+    """
+    with PhotoLibrary(paths) as library:
+        # The shell has taken the quotes of "two words" away, but kept them together.
+        query = library.parse(" ".join(_requoted(word) for word in words))
+        results = library.search(query, limit=limit, refine=12)
+        matched = (
+            {hit.photo_id: library.photo(hit.photo_id, query).matched for hit in results.hits}
+            if query and (explain or as_json)
+            else {}
+        )
+        notices = library.status().notices
+    for notice in notices:
+        click.echo(f"Note: {notice}", err=True)
+    if as_json:
+        _print_json(console.results_json(results, matched))
+    else:
+        console.print_results(results, matched)
+    return EXIT_DONE if results.hits else EXIT_NOTHING
+
+
+def _requoted(word: str) -> str:
+    if " " not in word or '"' in word:
+        return word
+    return f'-"{word[1:]}"' if word.startswith("-") else f'"{word}"'
+
+
+@main.command()
+@click.argument("photo")
+@_JSON
+@click.pass_obj
+def show(paths: AppPaths, photo: str, as_json: bool) -> int:
+    """Show the captions, words and metadata of PHOTO: a file, an id, or its hash's beginning."""
+    with PhotoLibrary(paths) as library:
+        details = library.photo(_find_photo(library, photo))
+    if as_json:
+        _print_json(console.photo_json(details))
+    else:
+        console.print_photo(details)
+    return EXIT_DONE
+
+
+@main.command()
+@click.argument("words", nargs=-1)
+@click.option("--photo", help="Words of this photo: a file, an id, or its hash's beginning.")
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True)
+@click.option("--png", type=click.Path(path_type=Path, dir_okay=False), help="Draw the cloud.")
+@_JSON
+@click.pass_obj
+def words(
+    paths: AppPaths,
+    words: tuple[str, ...],
+    photo: str | None,
+    limit: int,
+    png: Path | None,
+    as_json: bool,
+) -> int:
+    """Count the words of a photo, of the result of WORDS, or of the library."""
+    if photo is not None and words:
+        raise click.UsageError("Give either words or --photo.")
+    with PhotoLibrary(paths) as library:
+        if photo is not None:
+            found = list(library.photo(_find_photo(library, photo)).words[:limit])
+        else:
+            query = library.parse(" ".join(_requoted(word) for word in words))
+            found = library.words(query, limit=limit)
+    if png is not None and found:
+        from photosearch.clouds import write_png  # noqa: PLC0415 - loads Matplotlib
+
+        try:
+            write_png(found, png)
+        except OSError as error:
+            raise UnavailableError(f"{display_path(png)} can't be written: {error}.") from error
+    if as_json:
+        _print_json({"words": [{"word": w.word, "count": w.count} for w in found]})
+    else:
+        for word in found:
+            click.echo(f"{word.count:8}  {word.word}")
+    return EXIT_DONE if found else EXIT_NOTHING
+
+
+def _find_photo(library: PhotoLibrary, wanted: str) -> int:
+    photo_id = library.find_photo(wanted)
+    if photo_id is None:
+        raise PhotosearchError(f"There is no photo {display_path(wanted)} in the library.")
+    return photo_id
+
+
+# Models, captions, care
+
+
+@main.group()
+def models() -> None:
+    """Choose the vision language model that captions the photos."""
+
+
+@models.command("list")
+@_JSON
+@click.pass_obj
+def models_list(paths: AppPaths, as_json: bool) -> int:
+    """List the models that were added; the one in use is marked."""
+    with PhotoLibrary(paths) as library:
+        known, in_use = library.models.list(), library.models.in_use()
+    if as_json:
+        _print_json(
+            [
+                {"name": m.name, "model": str(m.model), "mmproj": str(m.mmproj),
+                 "in_use": m == in_use}
+                for m in known
+            ]
+        )  # fmt: skip
+    else:
+        for model in known:
+            click.echo(f"{'*' if model == in_use else ' '} {model.name}  {model.model}")
+        if not known:
+            click.echo(console.NO_MODEL)
+    return EXIT_DONE if known else EXIT_NOTHING
+
+
+@models.command("use")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--mmproj", type=click.Path(path_type=Path), help="The projector's GGUF file.")
+@click.option("--name", help="A name of your own for it.")
+@click.pass_obj
+def models_use(paths: AppPaths, model: Path, mmproj: Path | None, name: str | None) -> int:
+    """Caption with MODEL: a GGUF file with its --mmproj, or the name of a model added before."""
+    with PhotoLibrary(paths) as library:
+        chosen = library.use_model(model, mmproj, name)
+    click.echo(f"{chosen.name} captions from now on; captions by other models are kept.")
+    return EXIT_DONE
+
+
+@models.command("remove")
+@click.argument("name")
+@click.pass_obj
+def models_remove(paths: AppPaths, name: str) -> int:
+    """Forget the model NAME. Its files and its captions are kept."""
+    with PhotoLibrary(paths) as library:
+        library.remove_model(name)
+    click.echo(f"{name} is forgotten; its files are still there.")
+    return EXIT_DONE
+
+
+@main.group()
+def captions() -> None:
+    """Take captions out of the library."""
+
+
+@captions.command("export")
+@click.argument("file", type=click.File("w", encoding="utf-8"), default="-")
+@click.pass_obj
+def captions_export(paths: AppPaths, file: TextIO) -> int:
+    """Write every caption to FILE (or the terminal) as JSON lines."""
+    count = 0
+    with PhotoLibrary(paths) as library:
+        for sha256, caption in library.captions():
+            row: dict[str, Any] = {
+                "sha256": sha256.hex(),
+                "view": caption.view,
+                "model": caption.model,
+                "prompt": caption.prompt,
+                "text": caption.text,
+                "created_at": datetime.datetime.fromtimestamp(
+                    caption.created_at, datetime.UTC
+                ).isoformat(timespec="seconds"),
+            }
+            if caption.tags:
+                row["tags"] = [
+                    {"word": t.word, "score": t.score, "synonyms": t.synonyms} for t in caption.tags
+                ]
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            count += 1
+    if file is not sys.stdout:
+        click.echo(f"{count} captions written.", err=True)
+    return EXIT_DONE if count else EXIT_NOTHING
+
+
+@main.command()
+@click.pass_obj
+def reindex(paths: AppPaths) -> int:
+    """Build the search index anew from the database."""
+    with PhotoLibrary(paths) as library:
+        count = library.reindex()
+    click.echo(f"The index holds {count} photos.")
+    return EXIT_DONE
+
+
+@main.command()
+@_JSON
+@click.pass_obj
+def doctor(paths: AppPaths, as_json: bool) -> int:
+    """Check the library, the models and what photosearch needs of this system."""
+    from photosearch.doctor import examine  # noqa: PLC0415 - loads every library
+
+    findings = examine(paths)
+    if as_json:
+        _print_json([finding.__dict__ for finding in findings])
+    else:
+        console.print_findings(findings)
+    return EXIT_DONE if all(finding.ok for finding in findings) else EXIT_UNAVAILABLE
+
+
+def _print_json(value: object) -> None:
+    click.echo(json.dumps(value, ensure_ascii=True, indent=2))

@@ -1,0 +1,293 @@
+"""What the command line prints: progress, results and status, as text and as JSON."""
+
+from __future__ import annotations
+
+import datetime
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
+from rich.progress import Progress as RichProgress
+
+from photosearch.doctor import Finding
+from photosearch.domain import (
+    CAPTION_STAGES,
+    Failure,
+    PhotoDetails,
+    SearchResults,
+    Stage,
+    StageProgress,
+    Status,
+    display_path,
+)
+
+NO_MODEL = (
+    "No vision language model yet: photos are found by the instant tagger's words only. With LLaVA "
+    "(or another model in GGUF) photosearch also writes sentences about each photo and 17 parts "
+    "of it:\n  photosearch models use MODEL.gguf --mmproj MMPROJ.gguf"
+)
+
+_PLAIN_EVERY_S = 5.0
+_SHOWN_FAILURES = 20
+
+Matched = Mapping[int, Mapping[str, Sequence[str]]]
+"""For each photo id, the query's words and the views in which they were found."""
+
+
+class Progress:
+    """Shows the stages' progress: bars on a terminal, else a line every few seconds."""
+
+    def __init__(self, get_status: Callable[[], Status], stages: Iterable[Stage]) -> None:
+        self._get_status = get_status
+        self._stages = frozenset(stages)
+        self._printed_s = time.monotonic()
+        self._lines: dict[Stage, str] = {}
+        self._tasks: dict[Stage, TaskID] = {}
+        self._bars = RichProgress(
+            TextColumn("{task.description:9}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=Console(file=sys.stderr),
+            transient=True,
+        )
+        self._terminal = sys.stderr.isatty()
+
+    def __enter__(self) -> Progress:
+        if self._terminal:
+            self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._terminal:
+            self._bars.stop()
+
+    def update(self, activity: str) -> None:
+        """Show the state of now."""
+        if not self._terminal and time.monotonic() - self._printed_s < _PLAIN_EVERY_S:
+            return
+        self._printed_s = time.monotonic()
+        for stage in self._get_status().stages:
+            if stage.stage not in self._stages or not stage.done + stage.waiting:
+                continue
+            if self._terminal:
+                task = self._tasks.get(stage.stage)
+                if task is None:
+                    task = self._bars.add_task(stage.stage, total=None, note="")
+                    self._tasks[stage.stage] = task
+                total = stage.done + stage.waiting
+                self._bars.update(task, completed=stage.done, total=total, note=_pace(stage))
+            elif stage.waiting:
+                line = f"{stage.stage}: {stage.done} of {stage.done + stage.waiting}"
+                if line != self._lines.get(stage.stage):
+                    self._lines[stage.stage] = line
+                    click.echo(f"{line}  {_pace(stage)}", err=True)
+
+
+def print_outcome(status: Status) -> None:
+    """Print what an indexing run left behind."""
+    click.echo(f"{_count(status.photo_count, 'photo')} in {_count(len(status.folders), 'folder')}.")
+    for folder in status.folders:
+        if folder.problem:
+            click.echo(f"  {display_path(folder.path)}: {folder.problem}")
+        elif not folder.photo_count:
+            click.echo(f"  {display_path(folder.path)}: no pictures found")
+    if status.failure_count:
+        click.echo(
+            f"{_count(status.failure_count, 'file')} could not be read; "
+            "`photosearch status` says which and why."
+        )
+    if not status.captioner:
+        click.echo(NO_MODEL)
+
+
+def print_status(status: Status, failures: Sequence[Failure]) -> None:
+    """Print the state of the library."""
+    if status.service_pid is None:
+        click.echo("Nothing is indexing now (`photosearch index` or `watch` does).")
+    else:
+        state = "paused" if status.paused else status.activity or "waiting for changes"
+        click.echo(f"Indexing (process {status.service_pid}): {state}")
+    for notice in status.notices:
+        click.echo(f"Note: {notice}")
+    click.echo(f"{_count(status.photo_count, 'photo')} in {_count(status.file_count, 'file')}")
+    for folder in status.folders:
+        problem = f"  ({folder.problem})" if folder.problem else ""
+        click.echo(f"  {folder.photo_count:8}  {display_path(folder.path)}{problem}")
+    if not status.folders:
+        click.echo("  no folders yet: photosearch index ~/Pictures")
+    click.echo("Stage          done  waiting  failed")
+    for stage in status.stages:
+        click.echo(
+            f"  {stage.stage:9} {stage.done:7}  {stage.waiting:7}  {stage.failed:6}  {_pace(stage)}"
+        )
+    if not status.captioner:
+        click.echo(NO_MODEL)
+    else:
+        click.echo(f"Captions are written by {status.captioner}.")
+    if failures:
+        click.echo(f"Failed ({len(failures)}); try again with: photosearch index --retry")
+        for failure in failures[:_SHOWN_FAILURES]:
+            click.echo(f"  {failure.stage}  {display_path(failure.path)}: {failure.reason}")
+        if len(failures) > _SHOWN_FAILURES:
+            click.echo(f"  … and {len(failures) - _SHOWN_FAILURES} more (--json lists all)")
+
+
+def print_results(results: SearchResults, matched: Matched) -> None:
+    """Print hits, full matches first, and the words that would narrow them."""
+    if not results.hits:
+        click.echo("Nothing found.")
+        if len(results.query.clauses) > 1:
+            click.echo("Try fewer words.")
+        return
+    what = "match all words" if results.query else "in all"
+    click.echo(f"{_count(results.total, 'photo')} {what} ({results.took_ms:.1f} ms)")
+    partial = False
+    for hit in results.hits:
+        if hit.partial and not partial:
+            partial = True
+            click.echo(f"{_count(results.partial_total, 'photo')} match some of the words:")
+        where = "; ".join(
+            f"{word}: {', '.join(views)}" for word, views in matched.get(hit.photo_id, {}).items()
+        )
+        path = display_path(hit.path) if hit.path else f"photo {hit.photo_id}"
+        click.echo(f"  {path}" + (f"  [{where}]" if where else ""))
+    shown = sum(not hit.partial for hit in results.hits)
+    if shown < results.total:
+        click.echo(f"  … and {results.total - shown} more (--limit)")
+    if results.refine:
+        about = "about " if results.refine_is_estimate else ""
+        words = ", ".join(f"{w.word} ({about}{w.count})" for w in results.refine)
+        click.echo(f"Add a word: {words}")
+
+
+def print_photo(details: PhotoDetails) -> None:
+    """Print what is known of one photo."""
+    photo = details.photo
+    for path in photo.paths:
+        click.echo(display_path(path))
+    click.echo(f"{photo.width} × {photo.height} {photo.format}, {_time(photo.taken_at)}")
+    if photo.camera:
+        click.echo(display_path(photo.camera))
+    click.echo(f"SHA-256 {photo.sha256.hex()}")
+    for caption in details.captions:
+        click.echo(f"{caption.view} ({caption.model}): {display_path(caption.text)}")
+    if details.words:
+        click.echo("Words: " + ", ".join(f"{w.word} ({w.count})" for w in details.words[:30]))
+    else:
+        click.echo("No words yet.")
+
+
+def print_findings(findings: Iterable[Finding]) -> None:
+    """Print what the doctor found."""
+    for finding in findings:
+        click.echo(f"{'ok     ' if finding.ok else 'PROBLEM'}  {finding.what}: {finding.detail}")
+
+
+def results_json(results: SearchResults, matched: Matched) -> dict[str, Any]:
+    """Return search results as the design's JSON object."""
+    return {
+        "query": str(results.query),
+        "total": results.total,
+        "partial_total": results.partial_total,
+        "took_ms": round(results.took_ms, 3),
+        "hits": [
+            {
+                "path": str(hit.path) if hit.path else None,
+                "photo_id": hit.photo_id,
+                "score": round(hit.score, 4),
+                "partial": hit.partial,
+                "matched": {w: list(v) for w, v in matched.get(hit.photo_id, {}).items()},
+            }
+            for hit in results.hits
+        ],
+        "refine": [{"word": w.word, "count": w.count} for w in results.refine],
+        "refine_is_estimate": results.refine_is_estimate,
+    }
+
+
+def photo_json(details: PhotoDetails) -> dict[str, Any]:
+    """Return a photo's details as a JSON object."""
+    photo = details.photo
+    return {
+        "photo_id": photo.id,
+        "sha256": photo.sha256.hex(),
+        "paths": [str(path) for path in photo.paths],
+        "width": photo.width,
+        "height": photo.height,
+        "format": photo.format,
+        "taken": _time(photo.taken_at),
+        "camera": photo.camera,
+        "captions": [
+            {
+                "view": c.view, "model": c.model, "prompt": c.prompt, "text": c.text,
+                "tags": [{"word": t.word, "score": t.score, "synonyms": list(t.synonyms)}
+                         for t in c.tags],
+            }
+            for c in details.captions
+        ],
+        "words": [{"word": w.word, "count": w.count} for w in details.words],
+    }  # fmt: skip
+
+
+def status_json(status: Status, failures: Sequence[Failure]) -> dict[str, Any]:
+    """Return the state of the library as a JSON object."""
+    return {
+        "photos": status.photo_count,
+        "files": status.file_count,
+        "service_pid": status.service_pid,
+        "activity": status.activity,
+        "paused": status.paused,
+        "captioner": status.captioner,
+        "notices": list(status.notices),
+        "folders": [
+            {"path": str(f.path), "photos": f.photo_count, "problem": f.problem}
+            for f in status.folders
+        ],
+        "stages": [
+            {
+                "stage": s.stage, "done": s.done, "waiting": s.waiting, "failed": s.failed,
+                "per_second": s.per_second, "seconds_left": s.seconds_left,
+            }
+            for s in status.stages
+        ],
+        "missing_stages": [] if status.captioner else [str(stage) for stage in CAPTION_STAGES],
+        "failures": [
+            {"path": str(f.path), "stage": f.stage, "reason": f.reason} for f in failures
+        ],
+    }  # fmt: skip
+
+
+def _pace(stage: StageProgress) -> str:
+    if stage.per_second is None or not stage.waiting:
+        return ""
+    pace = f"{stage.per_second:.1f} a second"
+    if stage.seconds_left is None:
+        return pace
+    return f"{pace}, {_duration(stage.seconds_left)} left"
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    if minutes < 120:
+        return f"{minutes} min"
+    hours = round(minutes / 60)
+    return f"{hours} h" if hours < 48 else f"{round(hours / 24)} days"
+
+
+def _time(taken_at: float) -> str:
+    try:
+        moment = datetime.datetime.fromtimestamp(taken_at, datetime.UTC)
+    except (OverflowError, ValueError, OSError):
+        return ""
+    return moment.replace(tzinfo=None).isoformat(" ", "seconds")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

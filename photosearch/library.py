@@ -1,0 +1,438 @@
+"""The library as its users see it: folders in, words in, photos out. The one door for GUI and CLI."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from photosearch.captioning.models import CaptionerConfig, ModelStore
+from photosearch.domain import (
+    Caption,
+    Failure,
+    Folder,
+    Hit,
+    PhotoDetails,
+    Query,
+    SearchResults,
+    Stage,
+    Status,
+    TermCount,
+    display_path,
+)
+from photosearch.errors import (
+    DecodeError,
+    FolderError,
+    LibraryLockedError,
+    PhotosearchError,
+    UnavailableError,
+    UsageError,
+)
+from photosearch.folders.scanner import reason_not_to_add
+from photosearch.imaging.thumbnails import write_preview
+from photosearch.indexing import rebuild_index
+from photosearch.paths import AppPaths
+from photosearch.search.caption_index import CaptionIndex, IndexDamagedError
+from photosearch.search.query import count_words, highlight, matched, parse
+from photosearch.service import (
+    STATE_ASKED,
+    STATE_PAUSED,
+    STATE_SERVICE,
+    STATE_STOP,
+    ServiceLock,
+)
+from photosearch.stages import find_captioners
+from photosearch.storage.caption_store import CaptionStore
+from photosearch.storage.database import Database
+from photosearch.storage.job_queue import JobQueue
+from photosearch.storage.photo_store import PhotoStore
+from photosearch.workers.supervisor import Broken, Died, Done, Refused, WorkerPool, wait_for
+
+_PREVIEW_CACHE_BYTES = 500 << 20
+_PREVIEW_SIDE_PX = 2560
+
+
+class PhotoLibrary:
+    """A person's photos and their words. Every method may be called from any thread, and may block.
+
+    Nothing here writes captions or the index: that is the service's, in a process of its own.
+    """
+
+    def __init__(self, paths: AppPaths) -> None:
+        """Open the library at `paths`, making it where there is none.
+
+        Raises UnavailableError when it can't be opened: damaged, too new, no permission, disk full.
+        """
+        self._paths = paths
+        try:
+            paths.make()
+        except OSError as error:
+            raise UnavailableError(
+                f"The library folder {display_path(paths.home)} can't be used: {error.strerror}."
+            ) from error
+        self._database = Database(paths.database)
+        self._photos = PhotoStore(self._database)
+        self._jobs = JobQueue(self._database)
+        self._captions = CaptionStore(self._database)
+        self._models = ModelStore(paths.models)
+        self._index: CaptionIndex | None = None
+        self._index_lock = threading.Lock()
+        self._preview_lock = threading.Lock()
+        self._preview_pool: WorkerPool | None = None
+        self._service: subprocess.Popen[bytes] | None = None
+        self._notices: list[str] = []
+
+    @property
+    def paths(self) -> AppPaths:
+        """Where the library keeps its files."""
+        return self._paths
+
+    def close(self) -> None:
+        """Close the library; a service that it started goes on. May be called twice."""
+        with self._preview_lock:
+            if self._preview_pool is not None:
+                self._preview_pool.close()
+                self._preview_pool = None
+        self._database.close()
+
+    def __enter__(self) -> PhotoLibrary:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Folders
+
+    def folders(self) -> list[Folder]:
+        """Return the added folders."""
+        return self._photos.folders()
+
+    def add_folder(self, path: Path) -> Folder:
+        """Add a folder to be indexed; folders inside it that were added before become part of it.
+
+        Raises FolderError if it is no folder, can't be read, or lies inside an added one.
+        """
+        path = Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - resolve() follows links
+        if reason := reason_not_to_add(path):
+            raise FolderError(f"{display_path(path)} can't be added: {reason}.")
+        for folder in self._photos.folders():
+            if path == folder.path:
+                return folder
+            if path.is_relative_to(folder.path):
+                raise FolderError(
+                    f"{display_path(path)} is indexed already, as part of "
+                    f"{display_path(folder.path)}."
+                )
+        folder = self._photos.add_folder(path)
+        self._ask()
+        return folder
+
+    def remove_folder(self, folder_id: int) -> None:
+        """Stop indexing a folder. Photos are not touched, and captions are kept for a return."""
+        if not self._photos.remove_folder(folder_id):
+            raise UsageError("There is no such folder in the library.")
+        self._ask()
+
+    # Finding
+
+    def parse(self, text: str) -> Query:
+        """Return what a person typed as a query; never raises."""
+        return parse(text)
+
+    def search(
+        self, query: Query, *, limit: int = 200, offset: int = 0, refine: int = 0
+    ) -> SearchResults:
+        """Return a page of the photos that match, best first, and `refine` words to narrow them."""
+        started = time.perf_counter()
+        found = self._open_index().search(query, limit=limit, offset=offset, refine=refine)
+        files = self._photos.files_of(found.photo_ids)
+        hits = tuple(
+            # A photo whose file went after the index was written has no file for a moment.
+            Hit(photo_id, score, partial, *((f.path, f.sha256) if f else ()))
+            for photo_id, score, partial in zip(
+                found.photo_ids, found.scores, found.partial, strict=True
+            )
+            for f in [files.get(photo_id)]
+        )
+        return SearchResults(
+            query, hits, found.total, found.partial_total,
+            (time.perf_counter() - started) * 1000, found.refine, found.refine_is_estimate,
+        )  # fmt: skip
+
+    def complete(self, prefix: str, query: Query, *, limit: int = 8) -> list[TermCount]:
+        """Return words that begin like `prefix` and occur in the query's result, most first."""
+        return self._open_index().complete(prefix, query, limit)
+
+    def words(self, query: Query, *, limit: int = 100) -> list[TermCount]:
+        """Return the most frequent words of a result, or of the library for an empty query."""
+        return self._open_index().words(query, limit)
+
+    def photo(self, photo_id: int, query: Query | None = None) -> PhotoDetails:
+        """Return all that is known of a photo, and where the words of `query` were found in it.
+
+        Raises UsageError if there is no such photo.
+        """
+        photo = self._photos.photo(photo_id)
+        if photo is None:
+            raise UsageError(f"There is no photo {photo_id} in the library.")
+        captions = self._captions.of(photo_id)
+        found = matched(captions, query) if query else {}
+        return PhotoDetails(photo, tuple(captions), tuple(count_words(captions)), found)
+
+    def find_photo(self, wanted: str) -> int | None:
+        """Return the photo named by an id, a file's path, or at least 6 digits of its hash."""
+        return self._photos.find(wanted)
+
+    def highlight(self, text: str, query: Query) -> list[tuple[int, int]]:
+        """Return the (start, end) spans of `text` that the query's words match."""
+        return highlight(text, query)
+
+    # Pictures
+
+    def thumbnail_path(self, sha256: bytes) -> Path:
+        """Return where a photo's thumbnail lies, once the scan stage has made it."""
+        return self._paths.thumbnail(sha256)
+
+    def preview(self, photo_id: int) -> Path:
+        """Return a JPEG of the photo, upright and large enough for a screen; made when needed.
+
+        Decoding happens in a worker process. Raises DecodeError when no file of the photo can be
+        read, UsageError if there is no such photo.
+        """
+        photo = self._photos.photo(photo_id)
+        if photo is None:
+            raise UsageError(f"There is no photo {photo_id} in the library.")
+        target = self._paths.preview(photo.sha256)
+        if target.exists():
+            target.touch()  # The oldest are trimmed first.
+            return target
+        failure: PhotosearchError = UnavailableError("No file of this photo is left.")
+        for path in photo.paths:
+            try:
+                self._make_preview(path, target)
+            except PhotosearchError as error:
+                failure = error
+            else:
+                return target
+        raise failure
+
+    # Indexing
+
+    def status(self) -> Status:
+        """Return the state of the library at a glance."""
+        service = self._service_row()
+        photo_count, file_count = self._photos.counts()
+        specs = find_captioners(self._paths)
+        stages = [(Stage.SCAN, ""), *((s, spec.model) for spec in specs for s in spec.views)]
+        speeds = service.get("per_second", {}) if service else {}
+        in_use = self._models.in_use()
+        return Status(
+            folders=tuple(self._photos.folders()),
+            photo_count=photo_count,
+            file_count=file_count,
+            stages=tuple(self._jobs.progress(stages, speeds)),
+            failure_count=len(self._jobs.failures()),
+            service_pid=service["pid"] if service else None,
+            activity=service["activity"] if service else "",
+            paused=bool(self._photos.state(STATE_PAUSED)),
+            captioner=in_use.name if in_use else "",
+            notices=(*self._notices, *(service["notices"] if service else ())),
+        )
+
+    def failures(self) -> list[Failure]:
+        """Return what could not be processed, and why; latest first."""
+        return self._jobs.failures()
+
+    def retry(self, job_ids: Sequence[int] | None = None) -> int:
+        """Try failed jobs again, all or these; return how many."""
+        count = self._jobs.retry(job_ids)
+        self._ask()
+        return count
+
+    def set_paused(self, paused: bool) -> None:
+        """Pause or resume the service; kept over restarts."""
+        self._photos.set_state({STATE_PAUSED: paused})
+        self._ask()
+
+    # Models
+
+    @property
+    def models(self) -> ModelStore:
+        """The vision language models that were added; change them by `use_model` and `remove_model`."""
+        return self._models
+
+    def use_model(
+        self, model: Path, mmproj: Path | None = None, name: str | None = None
+    ) -> CaptionerConfig:
+        """Caption with the GGUF file `model` and its `mmproj`, or with a model known by that name.
+
+        Raises ModelError for files that won't do, UsageError for an unknown name.
+        """
+        if mmproj is not None:
+            config = self._models.use(model, mmproj, name)
+        elif model.suffix.lower() == ".gguf" or model.exists():
+            raise UsageError(
+                "A vision language model needs its projector, too: photosearch models use "
+                f"{display_path(model.name)} --mmproj MMPROJ.gguf"
+            )
+        else:
+            config = self._models.select(str(model))
+        self._ask()
+        return config
+
+    def remove_model(self, name: str) -> None:
+        """Forget a model; its files and its captions are kept. UsageError for an unknown name."""
+        self._models.remove(name)
+        self._ask()
+
+    def data_version(self) -> int:
+        """Return a number that changes whenever anybody commits to the library."""
+        return self._database.data_version()
+
+    def captions(self) -> Iterator[tuple[bytes, Caption]]:
+        """Yield every caption with its photo's content hash, photo by photo."""
+        return self._captions.all()
+
+    def reindex(self) -> int:
+        """Build the search index anew from the database; return the number of photos in it.
+
+        Raises LibraryLockedError while a service runs.
+        """
+        with contextlib.closing(ServiceLock(self._paths)):
+            count = rebuild_index(self._database, self._paths.index)
+        with self._index_lock:
+            self._index = None
+        return count
+
+    def check(self) -> list[str]:
+        """Return what is wrong with the database and the index, a sentence each."""
+        found = [f"The database is damaged: {line}" for line in self._database.check()]
+        try:
+            CaptionIndex.open(self._paths.index)
+        except IndexDamagedError as error:
+            found.append(f"The search index is damaged ({error}): run `photosearch reindex`.")
+        return found
+
+    def start_service(self) -> None:
+        """Start the indexer as a process of its own, unless one runs."""
+        if self._service_row() is not None:
+            return
+        if self._service is not None and self._service.poll() is None:
+            return
+        command = [sys.executable, "-m", "photosearch", "--library", str(self._paths.home), "watch"]
+        # A session of its own: Ctrl-C in the window's terminal is the window's, not the service's.
+        self._service = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def stop_service(self, timeout_s: float = 10) -> None:
+        """Ask the service to stop and wait for it; one that does not answer in time is killed."""
+        row = self._service_row()
+        pid = row["pid"] if row else self._service.pid if self._service else None
+        if pid is None:
+            return
+        self._photos.set_state({STATE_STOP: pid})
+        try:
+            if self._service is not None and self._service.pid == pid:
+                self._service.wait(timeout_s)
+            else:
+                psutil.Process(pid).wait(timeout_s)
+        except psutil.NoSuchProcess:
+            pass
+        except (psutil.TimeoutExpired, subprocess.TimeoutExpired):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                psutil.Process(pid).kill()
+        if self._service is not None:
+            self._service.wait()
+            self._service = None
+
+    # Inside
+
+    def _ask(self) -> None:
+        self._photos.set_state({STATE_ASKED: time.time_ns()})
+
+    def _service_row(self) -> dict[str, Any] | None:
+        """Return what the service last reported, or None if none is alive."""
+        row = self._photos.state(STATE_SERVICE)
+        if not row:
+            return None
+        with contextlib.suppress(psutil.Error):
+            # A number alone may belong to another process by now.
+            if abs(psutil.Process(row["pid"]).create_time() - row["since"]) < 1:
+                return dict(row)
+        return None
+
+    def _open_index(self) -> CaptionIndex:
+        with self._index_lock:
+            if self._index is None:
+                try:
+                    self._index = CaptionIndex.open(self._paths.index)
+                except IndexDamagedError as error:
+                    self._repair(str(error))
+                    self._index = CaptionIndex.open(self._paths.index)
+            self._index.reload()
+            return self._index
+
+    def _repair(self, reason: str) -> None:
+        try:
+            with contextlib.closing(ServiceLock(self._paths)):
+                rebuild_index(self._database, self._paths.index)
+        except LibraryLockedError:
+            raise UnavailableError(
+                "The search index is being rebuilt. Try again in a moment."
+            ) from None
+        self._notices.append(f"The search index was damaged ({reason}) and has been rebuilt.")
+
+    def _make_preview(self, path: Path, target: Path) -> None:
+        with self._preview_lock:
+            if self._preview_pool is None:
+                self._preview_pool = WorkerPool("preview", _make_previewer, log=self._paths.log)
+            pool = self._preview_pool
+            pool.submit(path, (path, target))
+            while True:
+                wait_for([pool], 0.2)
+                for outcome in pool.outcomes():
+                    match outcome:
+                        case Done():
+                            self._trim_previews()
+                            return
+                        case Refused(error=error):
+                            raise error
+                        case Died(reason=reason):
+                            raise DecodeError(path, reason)
+                        case Broken(trace=trace):
+                            raise RuntimeError(trace)
+                if pool.abandoned():
+                    reason, self._preview_pool = pool.broken, None
+                    raise UnavailableError(f"The picture can't be shown: {reason}")
+
+    def _trim_previews(self) -> None:
+        files = [(f.stat().st_mtime, f.stat().st_size, f) for f in self._paths.previews.iterdir()]
+        total = sum(size for _, size, _ in files)
+        for _, size, file in sorted(files):
+            if total <= _PREVIEW_CACHE_BYTES:
+                break
+            file.unlink(missing_ok=True)
+            total -= size
+
+
+def _make_previewer() -> Any:
+    return partial(_write_preview)
+
+
+def _write_preview(task: tuple[Path, Path]) -> None:
+    path, target = task
+    write_preview(path, target, max_side=_PREVIEW_SIDE_PX)

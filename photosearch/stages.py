@@ -1,0 +1,160 @@
+"""The stages at work: how a job of each becomes a task for a worker, and where its answer goes."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+
+from photosearch.captioning import instant
+from photosearch.captioning.captioner import Captioner, CaptionerSpec, CaptionHandler, CaptionTask
+from photosearch.captioning.models import CaptionerConfig, ModelStore
+from photosearch.domain import CAPTION_STAGES, Job, PictureInfo, Stage
+from photosearch.imaging.crops import views
+from photosearch.imaging.thumbnails import scan_picture
+from photosearch.paths import AppPaths
+from photosearch.storage.caption_store import CaptionStore
+from photosearch.storage.photo_store import PhotoStore
+from photosearch.workers.supervisor import WorkerLimits, WorkerPool
+
+_SPEED_WINDOW = 200
+_LLAVA_VIEW_PX = 672
+_LLAVA_VIEW_S = 600.0
+
+
+class ScanHandler:
+    """The scan stage in its worker: identity, size, date, camera and thumbnail of a file."""
+
+    def __init__(self, paths: AppPaths) -> None:
+        self._paths = paths
+
+    def __call__(self, path: Path) -> PictureInfo:
+        """Return what the file holds; raises DecodeError."""
+        return scan_picture(path, self._paths.thumbnail)
+
+
+class StageRunner:
+    """One stage of one model: its workers (which stages of a model share) and its speed."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        model: str,
+        pool: WorkerPool,
+        task: Callable[[Job], object],
+        save: Callable[[Job, object], object],
+    ) -> None:
+        """`task` makes what the worker gets of a job, `save` stores the worker's answer."""
+        self.stage = stage
+        self.model = model
+        self.pool = pool
+        self.task = task
+        self.save = save
+        self.exhausted = False
+        """Nothing was left to lease, and nothing has changed since."""
+        self._finished_s: deque[float] = deque(maxlen=_SPEED_WINDOW)
+
+    def count(self) -> None:
+        """Note that a job of this stage was finished now."""
+        self._finished_s.append(time.monotonic())
+
+    def per_second(self) -> float | None:
+        """Return photos a second over the last of them, or None where too little is known."""
+        if len(self._finished_s) < 3:
+            return None
+        span_s = self._finished_s[-1] - self._finished_s[0]
+        return (len(self._finished_s) - 1) / span_s if span_s > 0 else None
+
+
+def scan_runner(
+    paths: AppPaths, photos: PhotoStore, later: Sequence[tuple[Stage, str]], processes: int
+) -> StageRunner:
+    """Return the runner of `scan`, which queues the (stage, model) jobs `later` for new photos."""
+
+    def save(job: Job, info: object) -> None:
+        assert isinstance(info, PictureInfo)
+        photos.record_scan(job, info, later)
+
+    pool = WorkerPool("scan", partial(ScanHandler, paths), size=processes, log=paths.log)
+    return StageRunner(Stage.SCAN, "", pool, lambda job: job.path, save)
+
+
+def caption_runners(
+    spec: CaptionerSpec, paths: AppPaths, captions: CaptionStore, processes: int
+) -> list[StageRunner]:
+    """Return a runner for each stage that a captioner serves, all with the same workers."""
+    most_views = max(len(views) for views in spec.views.values())
+    pool = WorkerPool(
+        spec.model,
+        partial(CaptionHandler, spec),
+        size=spec.processes or processes,
+        limits=WorkerLimits(
+            task_s=spec.view_s * most_views,
+            memory_mb=spec.memory_mb,
+            recycle_mb=spec.memory_mb * 3 // 4,
+            enforce_memory=spec.enforce_memory,
+        ),
+        log=paths.log,
+    )
+
+    def save(job: Job, answer: object) -> None:
+        assert isinstance(answer, list)
+        captions.save(job, spec.prompt, answer)
+
+    def task(job: Job) -> CaptionTask:
+        return CaptionTask(job.path, spec.views[job.stage])
+
+    return [StageRunner(stage, spec.model, pool, task, save) for stage in spec.views]
+
+
+def find_captioners(paths: AppPaths) -> list[CaptionerSpec]:
+    """Return the captioners of a library: the instant tagger, and the model in use if any."""
+    specs = [
+        CaptionerSpec(
+            instant.MODEL,
+            prompt="",
+            make=instant.InstantTagger,
+            views={Stage.TAGS: instant.VIEWS},
+            view_px=instant.VIEW_PX,
+            view_s=60.0,
+            memory_mb=1500,
+        )
+    ]
+    config = ModelStore(paths.models).in_use()
+    if config is not None:
+        specs.append(
+            CaptionerSpec(
+                config.name,
+                config.prompt,
+                make=partial(_make_llava, config),
+                views={stage: views(stage) for stage in CAPTION_STAGES},
+                view_px=_LLAVA_VIEW_PX,
+                # It keeps every core busy by itself.
+                processes=1,
+                view_s=_LLAVA_VIEW_S,
+                memory_mb=_model_memory_mb(config),
+                enforce_memory=False,
+            )
+        )
+    return specs
+
+
+def _make_llava(config: CaptionerConfig) -> Captioner:
+    # llama.cpp is loaded in the worker only.
+    from photosearch.captioning.llava import LlavaCaptioner  # noqa: PLC0415
+
+    return LlavaCaptioner(config)
+
+
+def _model_memory_mb(config: CaptionerConfig) -> int:
+    """Return what a worker may take: both files, as much again for caches, and room to work."""
+    files = [config.model, config.mmproj]
+    size = sum(file.stat().st_size for file in files if file.exists())
+    return 2 * (size >> 20) + 4000
+
+
+def pools_of(runners: Iterable[StageRunner]) -> list[WorkerPool]:
+    """Return the runners' worker pools, each once."""
+    return list({id(runner.pool): runner.pool for runner in runners}.values())
