@@ -1,0 +1,236 @@
+"""How long from words to the first 200 hits with refinement words, beside SQLite FTS5.
+
+    python tests/benchmarks/search_speed.py [--photos 100000] [--views 1] [--json FILE]
+
+Both engines hold the same text and answer the same queries, in turns, in one run: all words must
+match, the first 200 by BM25. CaptionIndex also counts the matches, ranks partial matches behind
+them and names 12 refinement words with their counts; FTS5 does none of that. Each query counts
+with the best of its runs, on both sides, so that other work on the machine matters less.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sqlite3
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+from caption_corpus import CaptionCorpus
+
+from photosearch.search import analysis
+from photosearch.search.caption_index import CaptionIndex
+from photosearch.search.query import parse
+
+HITS = 200
+MIN_GROUP = 5
+REFINE = 12
+
+
+def build(folder: Path, corpus: CaptionCorpus, photos: int, views: int) -> dict[str, float]:
+    """Write both indexes; return seconds and megabytes."""
+    index = CaptionIndex.open(folder / "tantivy")
+    fts = sqlite3.connect(folder / "fts5.sqlite3")
+    fts.execute(
+        "CREATE VIRTUAL TABLE caption USING fts5(text, tokenize='porter unicode61', detail=full)"
+    )
+    seconds = {"tantivy": 0.0, "fts5": 0.0}
+    with index.writer() as writer:
+        for photo_id, texts in enumerate(corpus.photos(photos, views), 1):
+            started = time.perf_counter()
+            writer.put(photo_id, 1.5e9 + photo_id * 61.7 % 1e8, texts)
+            between = time.perf_counter()
+            fts.execute(
+                "INSERT INTO caption(rowid, text) VALUES (?, ?)", (photo_id, "\n".join(texts))
+            )
+            seconds["fts5"] += time.perf_counter() - between
+            seconds["tantivy"] += between - started
+            if photo_id % 10_000 == 0:
+                started = time.perf_counter()
+                writer.commit()
+                seconds["tantivy"] += time.perf_counter() - started
+        started = time.perf_counter()
+        writer.commit()
+    seconds["tantivy"] += time.perf_counter() - started
+    started = time.perf_counter()
+    fts.execute("INSERT INTO caption(caption) VALUES ('optimize')")
+    fts.commit()
+    fts.close()
+    seconds["fts5"] += time.perf_counter() - started
+    return {
+        "tantivy_build_s": round(seconds["tantivy"], 1),
+        "fts5_build_s": round(seconds["fts5"], 1),
+        "tantivy_mb": round(_size(folder / "tantivy") / 1e6, 1),
+        "fts5_mb": round((folder / "fts5.sqlite3").stat().st_size / 1e6, 1),
+    }
+
+
+def make_queries(corpus: CaptionCorpus, count: int, seed: int) -> list[list[str]]:
+    """Draw 1 to 4 content words of one sentence a query: frequent words come up often."""
+    pick = random.Random(seed)
+    sentences = [sentence for photo in corpus.model_photos for sentence in photo]
+    sentences += corpus.human_sentences
+    queries: list[list[str]] = []
+    while len(queries) < count:
+        found = analysis.content_words(pick.choice(sentences))
+        words = [word.shown for word in {word.key: word for word in found}.values()]
+        wanted = 1 + len(queries) % 4
+        # FTS5 has no name for "t-shirt" or accents as we fold them: plain words for both.
+        words = [word for word in words if word.isascii() and word.isalpha()]
+        if len(words) >= wanted:
+            queries.append(pick.sample(words, wanted))
+    return queries
+
+
+def measure(folder: Path, queries: list[list[str]], repeats: int) -> dict[str, object]:
+    """Answer all queries with both engines in turns; milliseconds, each query's best run."""
+    index = CaptionIndex.open(folder / "tantivy")
+    fts = sqlite3.connect(folder / "fts5.sqlite3")
+    fts.execute("PRAGMA mmap_size = 4000000000")
+
+    def ours(words: list[str]) -> int:
+        return len(index.search(parse(" ".join(words)), limit=HITS, refine=REFINE).photo_ids)
+
+    def full_only(words: list[str]) -> int:
+        return index.search(parse(" ".join(words)), limit=HITS, refine=0).total
+
+    def fts5(words: list[str]) -> int:
+        found = fts.execute(
+            "SELECT rowid, bm25(caption) AS score FROM caption WHERE caption MATCH ?"
+            " ORDER BY score LIMIT ?",
+            (" ".join(f'"{word}"' for word in words), HITS),
+        ).fetchall()
+        return len(found)
+
+    engines: dict[str, Callable[[list[str]], int]] = {
+        "ours with refinement": ours,
+        "ours, hits only": full_only,
+        "FTS5, hits only": fts5,
+    }
+    for words in queries[:50]:
+        for engine in engines.values():
+            engine(words)
+    best = {name: [float("inf")] * len(queries) for name in engines}
+    for _ in range(repeats):
+        for number, words in enumerate(queries):
+            for name, engine in engines.items():
+                started = time.perf_counter()
+                engine(words)
+                elapsed = 1e3 * (time.perf_counter() - started)
+                best[name][number] = min(best[name][number], elapsed)
+    totals = [full_only(words) for words in queries]
+    groups = {
+        **{f"{n} words": [len(words) == n for words in queries] for n in range(1, 5)},
+        "all": [True] * len(queries),
+        **{
+            f"{low}+ hits": [low <= total < high for total in totals]
+            for low, high in zip((0, 100, 1000, 10_000), (100, 1000, 10_000, 10**9), strict=True)
+        },
+    }
+    return {
+        "groups": {group: sum(members) for group, members in groups.items()},
+        "times": {
+            name: {
+                group: _summary([ms for ms, member in zip(found, members, strict=True) if member])
+                for group, members in groups.items()
+                if sum(members) >= MIN_GROUP
+            }
+            for name, found in best.items()
+        },
+    }
+
+
+def other_times(folder: Path, queries: list[list[str]]) -> dict[str, dict[str, float]]:
+    """Time what else the window asks for: all photos, a deep page, completion, the cloud."""
+    index = CaptionIndex.open(folder / "tantivy")
+    count = index.photo_count
+    jobs: dict[str, Callable[[list[str]], object]] = {
+        "all photos, refinement words": lambda _: index.search(parse(""), refine=REFINE),
+        "all photos, last page": lambda _: index.search(parse(""), offset=max(0, count - HITS)),
+        "one word, last page": lambda w: index.search(parse(w[0]), offset=max(0, count - HITS)),
+        "complete 2 letters in a result": lambda w: index.complete(w[-1][:2], parse(w[0])),
+        "complete 1 letter, library": lambda w: index.complete(w[-1][:1], parse("")),
+        "words of a result (exact)": lambda w: index.words(parse(w[0])),
+        "words of the library (exact)": lambda _: index.words(parse("")),
+        "reload, nothing new": lambda _: index.reload(),
+    }
+    found: dict[str, list[float]] = {name: [] for name in jobs}
+    for words in queries[:60]:
+        for name, job in jobs.items():
+            started = time.perf_counter()
+            job(words)
+            found[name].append(1e3 * (time.perf_counter() - started))
+    return {name: _summary(times) for name, times in found.items()}
+
+
+def _summary(times: list[float]) -> dict[str, float]:
+    return {
+        "median_ms": round(statistics.median(times), 3),
+        "p95_ms": round(statistics.quantiles(times, n=20)[-1], 3),
+    }
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _print(report: dict[str, Any]) -> None:
+    print(
+        f"{report['photos']} photos, {report['views']} captions each, {report['queries']} queries"
+    )
+    print("  ".join(f"{name} {value}" for name, value in report["build"].items()))
+    names = list(report["times"])
+    print(f"\n{'ms: median / 95th percentile':29}" + "".join(f"{name:>24}" for name in names))
+    for group, members in report["groups"].items():
+        rows = [report["times"][name].get(group) for name in names]
+        cells = "".join(f"{r['median_ms']:15.2f} /{r['p95_ms']:7.2f}" for r in rows if r)
+        print(f"{group:12}{members:5} queries    {cells or '(too few)'}")
+    print(
+        f"FTS5 / ours with refinement: median {report['ratio_median']}, p95 {report['ratio_p95']}"
+    )
+    print("FTS5 names no refinement words, counts no matches and ranks no partial ones.\n")
+    for name, row in report["other"].items():
+        print(f"{name:34}{row['median_ms']:9.2f}/{row['p95_ms']:7.2f}")
+    print(f"peak memory of this process: {report['peak_mb']} MB")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--photos", type=int, default=100_000)
+    parser.add_argument("--views", type=int, default=1)
+    parser.add_argument("--queries", type=int, default=400)
+    parser.add_argument("--repeats", type=int, default=5, help="runs; a query counts with its best")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    chosen = parser.parse_args()
+    corpus = CaptionCorpus(chosen.seed)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        built = build(folder, corpus, chosen.photos, chosen.views)
+        queries = make_queries(corpus, chosen.queries, chosen.seed)
+        report: dict[str, Any] = {
+            "photos": chosen.photos,
+            "views": chosen.views,
+            "queries": len(queries),
+            "build": built,
+            **measure(folder, queries, chosen.repeats),
+            "other": other_times(folder, queries),
+            "peak_mb": round(psutil.Process().memory_info().rss / 1e6),
+        }
+    ours = report["times"]["ours with refinement"]["all"]
+    theirs = report["times"]["FTS5, hits only"]["all"]
+    report["ratio_median"] = round(theirs["median_ms"] / ours["median_ms"], 1)
+    report["ratio_p95"] = round(theirs["p95_ms"] / ours["p95_ms"], 1)
+    _print(report)
+    if chosen.json:
+        chosen.json.write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
