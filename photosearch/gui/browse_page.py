@@ -1,0 +1,320 @@
+"""Searching: the bar, the words that narrow, the grid, and what stands in for an empty grid."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QScrollArea,
+    QStackedWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from photosearch.domain import Clause, Query, SearchResults, Stage, Status, TermCount
+from photosearch.gui import icons, text
+from photosearch.gui.background import Background
+from photosearch.gui.refine_row import RefineRow
+from photosearch.gui.results_model import Answer, ResultsModel
+from photosearch.gui.results_view import ResultsView
+from photosearch.gui.search_bar import SearchBar
+from photosearch.gui.search_history import SearchHistory
+from photosearch.gui.states import StatePage
+from photosearch.gui.thumbnails import Thumbnails
+from photosearch.gui.words_panel import WordsPanel
+
+if TYPE_CHECKING:
+    from photosearch.library import PhotoLibrary
+
+_WORDS_PX = 352
+_WORDS_LIMIT = 100
+
+
+class BrowsePage(QWidget):
+    """Wires the search bar to the model and the model to the grid."""
+
+    opened = Signal(int)
+    add_folder_wanted = Signal()
+    sidebar_wanted = Signal()
+
+    def __init__(self, library: PhotoLibrary, background: Background) -> None:
+        super().__init__()
+        self._library = library
+        self._background = background
+        self._history = SearchHistory()
+        self._status: Status | None = None
+        self._answered = False
+        self.model = ResultsModel(library, background, self)
+        self.thumbnails = Thumbnails(library, background, self)
+        self.bar = SearchBar()
+        self.refine = RefineRow()
+        self.summary = QLabel()
+        self.summary.setTextFormat(Qt.TextFormat.PlainText)
+        self.summary.setProperty("role", "quiet")
+        self.view = ResultsView(self.model, self.thumbnails)
+        self.nothing_page = StatePage("search")
+        self.no_folder_page = StatePage("photo")
+        self.indexing_page = StatePage("photo")
+        self.indexing_page.progress.show()
+        self.stack = QStackedWidget()
+        for page in (self.view, self.nothing_page, self.no_folder_page, self.indexing_page):
+            self.stack.addWidget(page)
+        self.words = WordsPanel(background, cloud_px=264)
+        self.words_area = self._make_words_area()
+        self.sidebar_button = self._button("sidebar", self.tr("Show or hide the folders (F9)"))
+        self.sidebar_button.clicked.connect(self.sidebar_wanted)
+        self.words_button = self._button("cloud", self.tr("Words of this result (F8)"))
+        self.words_button.setCheckable(True)
+        self.words_button.toggled.connect(self._show_words)
+        self._lay_out()
+        self._connect()
+
+    def _button(self, icon: str, name: str) -> QToolButton:
+        button = QToolButton()
+        button.setIcon(icons.icon(icon))
+        button.setIconSize(QSize(20, 20))
+        button.setToolTip(name)
+        button.setAccessibleName(name)
+        button.setFixedSize(36, 36)
+        return button
+
+    def _make_words_area(self) -> QScrollArea:
+        area = QScrollArea()
+        area.setObjectName("sidePanel")
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setFixedWidth(_WORDS_PX)
+        area.setAccessibleName(self.tr("Words of this result"))
+        page = QWidget()
+        page.setAutoFillBackground(False)
+        column = QVBoxLayout(page)
+        column.setContentsMargins(16, 16, 16, 16)
+        heading = QLabel(self.tr("Words of this result"))
+        heading.setProperty("role", "heading")
+        column.addWidget(heading)
+        column.addWidget(self.words)
+        column.addStretch(1)
+        area.setWidget(page)
+        area.viewport().setAutoFillBackground(False)
+        page.setAutoFillBackground(False)
+        area.hide()
+        return area
+
+    def _lay_out(self) -> None:
+        search_line = QHBoxLayout()
+        search_line.setSpacing(8)
+        top = Qt.AlignmentFlag.AlignTop
+        search_line.addWidget(self.sidebar_button, 0, top)
+        search_line.addWidget(self.bar, 1)
+        search_line.addWidget(self.words_button, 0, top)
+        head = QVBoxLayout()
+        head.setContentsMargins(16, 16, 16, 8)
+        head.setSpacing(12)
+        head.addLayout(search_line)
+        head.addWidget(self.refine)
+        head.addWidget(self.summary)
+        body = QHBoxLayout()
+        body.setContentsMargins(0, 0, 0, 0)
+        body.setSpacing(0)
+        body.addWidget(self.stack, 1)
+        body.addWidget(self.words_area)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addLayout(head)
+        column.addLayout(body, 1)
+        self.setTabOrder(self.bar, self.view)
+
+    def _connect(self) -> None:
+        self.bar.changed.connect(self._on_changed)
+        self.bar.entered.connect(self._on_entered)
+        self.bar.completion_wanted.connect(lambda word: self.model.complete(word, self.bar.offer))
+        self.bar.left.connect(self._to_grid)
+        self.refine.chosen.connect(self.choose)
+        self.words.chosen.connect(self.choose)
+        self.model.answered.connect(self._on_answer)
+        self.model.refreshed.connect(self._on_refreshed)
+        self.view.opened.connect(self.opened)
+        self.view.typed.connect(self.bar.type_ahead)
+        self.view.escaped.connect(self._on_escape)
+
+    # The query
+
+    def search_all(self) -> None:
+        """Show every photo."""
+        self.model.search(())
+
+    def choose(self, clause: Clause, _exclude: bool = False) -> None:
+        """Add a clause to the query."""
+        self.bar.add([clause])
+
+    def go_back(self) -> None:
+        """Return to the search before this one."""
+        self._travel(-1)
+
+    def go_forward(self) -> None:
+        """Undo `go_back`."""
+        self._travel(1)
+
+    def _travel(self, steps: int) -> None:
+        clauses = self._history.step(steps)
+        if clauses is not None:
+            self.bar.set_clauses(clauses)
+
+    def _on_changed(self, chips_changed: bool) -> None:
+        if chips_changed:
+            self._history.note(self.bar.clauses())
+        self.model.search(self.bar.clauses(), self.bar.draft(), at_once=chips_changed)
+
+    def _on_entered(self, typed: str) -> None:
+        self.model.parse(typed, lambda query: self.bar.add(query.clauses, typed))
+
+    def _drop(self, clause: Clause) -> None:
+        chips = self.bar.clauses()
+        drafted = [c for c in self.model.query.clauses if c not in chips and c != clause]
+        kept = [c for c in chips if c != clause]
+        self.bar.set_clauses(kept, " ".join(str(c) for c in drafted))
+        self.bar.setFocus()
+
+    def _to_grid(self) -> None:
+        if self.model.rowCount() and self.stack.currentWidget() is self.view:
+            self.view.setFocus()
+            if not self.view.currentIndex().isValid():
+                self.view.go_to(0)
+
+    def _on_escape(self) -> None:
+        self.bar.setFocus()
+        self.bar.step_back()
+
+    # The result
+
+    def _on_answer(self, answer: Answer) -> None:
+        self._answered = True
+        self._show_result(answer.results, answer.completed)
+
+    def _on_refreshed(self, results: SearchResults) -> None:
+        self._show_result(results, "")
+
+    def _show_result(self, results: SearchResults, completed: str) -> None:
+        self.refine.show_words(results)
+        self.summary.setText(self._summary(results, completed))
+        self._choose_page()
+        self._ask_words()
+
+    def _summary(self, results: SearchResults, completed: str) -> str:
+        if not results.query:
+            words = self.tr("%Ln photo(s)", None, results.total)
+        elif results.total:
+            words = self.tr("%Ln photo(s) match all words", None, results.total)
+        elif results.partial_total:
+            words = self.tr("No photo matches all of these words")
+        else:
+            words = self.tr("No photo matches")
+        parts = [words, text.took_text(results.took_ms)]
+        if completed:
+            parts.insert(1, self.tr("shown for “%1”").replace("%1", completed))
+        return " · ".join(parts)
+
+    def show_status(self, status: Status) -> None:
+        """Take the state of the library into account."""
+        self._status = status
+        self._choose_page()
+
+    def _choose_page(self) -> None:
+        status, model = self._status, self.model
+        if status is None or not self._answered:
+            return
+        page: QWidget = self.view
+        if model.rowCount() == 0:
+            if model.query:
+                self._say_nothing_found(status, model.query)
+                page = self.nothing_page
+            elif not status.folders:
+                self._invite()
+                page = self.no_folder_page
+            elif self._is_indexing(status):
+                self._say_indexing(status)
+                page = self.indexing_page
+            else:
+                self._say_no_photos(status)
+                page = self.no_folder_page
+        self.stack.setCurrentWidget(page)
+        searching = page in (self.view, self.nothing_page)
+        self.summary.setVisible(searching)
+        self.refine.setVisible(searching)
+        self.bar.setEnabled(bool(status.folders))
+
+    @staticmethod
+    def _is_indexing(status: Status) -> bool:
+        waiting = any(stage.waiting for stage in status.stages)
+        # The service finds files before it has jobs for them.
+        return waiting or bool(status.activity)
+
+    def _invite(self) -> None:
+        self.no_folder_page.say(
+            self.tr("Find any photo by what is in it"),
+            self.tr(
+                "Add a folder with photos, or drop one here. photosearch looks at them on this "
+                "computer only, and never changes them."
+            ),
+        )
+        self.no_folder_page.offer([(self.tr("Add a folder…"), self.add_folder_wanted.emit)])
+
+    def _say_no_photos(self, status: Status) -> None:
+        problems = [
+            f"{text.folder_text(folder.path)}: {folder.problem}"
+            for folder in status.folders
+            if folder.problem
+        ]
+        names = ", ".join(text.folder_text(folder.path) for folder in status.folders)
+        looked = self.tr("There is no picture file in %1.").replace("%1", names)
+        self.no_folder_page.say(self.tr("No photos here yet"), "\n".join(problems) or looked)
+        self.no_folder_page.offer([(self.tr("Add another folder…"), self.add_folder_wanted.emit)])
+
+    def _say_indexing(self, status: Status) -> None:
+        found = self.tr("%Ln photo(s) found so far", None, status.file_count)
+        hint = self.tr("The first ones show in a moment, and can be searched soon after.")
+        self.indexing_page.say(self.tr("Looking at your photos"), f"{found}. {hint}")
+
+    def _say_nothing_found(self, status: Status, query: Query) -> None:
+        several = len(query.clauses) > 1
+        body = (
+            self.tr("Drop a word to find more:")
+            if several
+            else self.tr("Try another word for it, or a more general one, such as dog for poodle.")
+        )
+        tags = next((stage for stage in status.stages if stage.stage == Stage.TAGS), None)
+        if tags is not None and tags.waiting:
+            body = (
+                self.tr("Photos are still being looked at: %1 of %2 have words so far.")
+                .replace("%1", text.count_text(tags.done))
+                .replace("%2", text.count_text(tags.done + tags.waiting + tags.failed))
+                + "\n"
+                + body
+            )
+        self.nothing_page.say(self.tr("Nothing found"), body)
+        self.nothing_page.offer_chips(query.clauses, self._drop)
+
+    # The words of the result
+
+    def _show_words(self, shown: bool) -> None:
+        self.words_area.setVisible(shown)
+        self._ask_words()
+
+    def _ask_words(self) -> None:
+        if self.words_area.isHidden():
+            return
+        library, query = self._library, self.model.query
+
+        def take(words: list[TermCount]) -> None:
+            self.words.set_words(words)
+
+        self._background.submit(
+            lambda: library.words(query, limit=_WORDS_LIMIT), take, channel="words"
+        )

@@ -1,0 +1,97 @@
+"""Indexing stage by stage: how far, how fast, how long still."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QGridLayout,
+    QLabel,
+    QProgressBar,
+    QVBoxLayout,
+    QWidget,
+)
+
+from photosearch.domain import CAPTION_STAGES, StageProgress, Status
+from photosearch.gui import text
+from photosearch.gui.status_panel import StatusPanel, stage_total
+
+
+class IndexingDialog(QDialog):
+    """Follows the status while it is open."""
+
+    def __init__(self, panel: StatusPanel, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(self.tr("Indexing"))
+        self.setMinimumWidth(520)
+        self._panel = panel
+        self._summary = QLabel()
+        self._summary.setProperty("role", "heading")
+        self._hint = QLabel()
+        self._hint.setProperty("role", "quiet")
+        for label in (self._summary, self._hint):
+            label.setTextFormat(Qt.TextFormat.PlainText)
+            label.setWordWrap(True)
+        self._grid = QGridLayout()
+        self._grid.setHorizontalSpacing(16)
+        self._grid.setVerticalSpacing(12)
+        self._grid.setColumnStretch(1, 1)
+        self.rows: dict[str, tuple[QLabel, QProgressBar, QLabel]] = {}
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.rejected.connect(self.close)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(24, 24, 24, 16)
+        column.setSpacing(16)
+        column.addWidget(self._summary)
+        column.addLayout(self._grid)
+        column.addWidget(self._hint)
+        column.addStretch(1)
+        column.addWidget(buttons)
+
+    def show_status(self, status: Status) -> None:
+        """Show `status`."""
+        self._summary.setText(self._panel.summary(status))
+        for stage in status.stages:
+            name, bar, numbers = self._row(stage)
+            name.setText(text.stage_text(stage.stage))
+            bar.setRange(0, max(1, stage_total(stage)))
+            bar.setValue(stage.done + stage.failed)
+            numbers.setText(self._numbers(stage))
+        captioned = any(stage.stage in CAPTION_STAGES for stage in status.stages)
+        if captioned or status.captioner:
+            hint = self.tr("Captions are written by %1.").replace("%1", status.captioner)
+        else:
+            hint = self.tr(
+                "With a vision language model photosearch also writes captions of each photo and "
+                "of parts of it, which makes small things findable. Add one with: "
+                "photosearch models use MODEL.gguf --mmproj MMPROJ.gguf"
+            )
+        self._hint.setText("\n".join([hint, *status.notices]))
+
+    def _row(self, stage: StageProgress) -> tuple[QLabel, QProgressBar, QLabel]:
+        if stage.stage not in self.rows:
+            bar = QProgressBar()
+            bar.setTextVisible(False)
+            row = (QLabel(), bar, QLabel())
+            row[2].setProperty("role", "quiet")
+            line = len(self.rows)
+            for at, widget in enumerate(row):
+                self._grid.addWidget(widget, line, at, Qt.AlignmentFlag.AlignVCenter)
+            self.rows[stage.stage] = row
+        return self.rows[stage.stage]
+
+    def _numbers(self, stage: StageProgress) -> str:
+        parts = [
+            self.tr("%1 of %2")
+            .replace("%1", text.count_text(stage.done))
+            .replace("%2", text.count_text(stage_total(stage)))
+        ]
+        if stage.failed:
+            parts.append(self.tr("%Ln failed", None, stage.failed))
+        if stage.waiting and stage.per_second:
+            parts.append(text.speed_text(stage.per_second))
+        if stage.waiting and stage.seconds_left is not None:
+            left = text.duration_text(stage.seconds_left)
+            parts.append(self.tr("%1 left").replace("%1", left))
+        return " · ".join(parts)

@@ -1,0 +1,453 @@
+"""The window: puts the rooms together, holds the menus, remembers how it was left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QPoint, QSettings, QSize, QStandardPaths, Qt, Signal
+from PySide6.QtGui import (
+    QAction,
+    QActionGroup,
+    QCloseEvent,
+    QDragEnterEvent,
+    QDragLeaveEvent,
+    QDropEvent,
+    QKeySequence,
+    QResizeEvent,
+)
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QMainWindow,
+    QMenu,
+    QMessageBox,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from photosearch.domain import Clause, Folder, Status
+from photosearch.gui import desktop, text
+from photosearch.gui.background import Background, Lane
+from photosearch.gui.browse_page import BrowsePage
+from photosearch.gui.drop_overlay import DropOverlay
+from photosearch.gui.failures_dialog import FailuresDialog
+from photosearch.gui.folders_panel import FoldersPanel
+from photosearch.gui.indexing_dialog import IndexingDialog
+from photosearch.gui.library_watch import LibraryWatch
+from photosearch.gui.message_bar import MessageBar
+from photosearch.gui.photo_menu import PhotoMenu
+from photosearch.gui.states import StatePage
+from photosearch.gui.status_panel import StatusPanel
+from photosearch.gui.theme import Appearance, Theme
+from photosearch.gui.viewer import Viewer
+
+if TYPE_CHECKING:
+    from photosearch.library import PhotoLibrary
+
+
+class MainWindow(QMainWindow):
+    """Shows itself at once; `attach` gives it the library when that is open."""
+
+    closing = Signal()
+
+    def __init__(self, background: Background, theme: Theme, settings: QSettings) -> None:
+        super().__init__()
+        self._background = background
+        self._theme = theme
+        self._settings = settings
+        self._library: PhotoLibrary | None = None
+        self._status: Status | None = None
+        self._said_notices: set[str] = set()
+        self._failures: FailuresDialog | None = None
+        self._indexing: IndexingDialog | None = None
+        self.setWindowTitle("photosearch")
+        self.setMinimumSize(QSize(640, 480))
+        self.setAcceptDrops(True)
+        self.messages = MessageBar()
+        self.opening_page = StatePage("photo")
+        self.opening_page.progress.show()
+        self.opening_page.say(self.tr("Opening your library"), "")
+        self.stack = QStackedWidget()
+        self.stack.addWidget(self.opening_page)
+        self.folders = FoldersPanel()
+        self.folders.hide()
+        self.status_panel = StatusPanel()
+        self.status_panel.hide()
+        middle = QHBoxLayout()
+        middle.setContentsMargins(0, 0, 0, 0)
+        middle.setSpacing(0)
+        middle.addWidget(self.folders)
+        middle.addWidget(self.stack, 1)
+        central = QWidget()
+        column = QVBoxLayout(central)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.messages)
+        column.addLayout(middle, 1)
+        column.addWidget(self.status_panel)
+        self.setCentralWidget(central)
+        self._overlay = DropOverlay(central)
+        background.failed.connect(self.messages.say)
+        self._restore_geometry()
+
+    # The library comes
+
+    def attach(self, library: PhotoLibrary) -> None:
+        """Begin to work with `library`; whoever opened it closes it."""
+        self._library = library
+        self.browse = BrowsePage(library, self._background)
+        self.viewer = Viewer(library, self._background, self.browse.model)
+        self.photo_menu = PhotoMenu(library, self._background, self.browse.model, self)
+        self.watch = LibraryWatch(library, self._background, self)
+        for page in (self.browse, self.viewer):
+            self.stack.addWidget(page)
+        self.stack.setCurrentWidget(self.browse)
+        self.status_panel.show()
+        self._connect()
+        self._make_menus()
+        self._restore_choices()
+        self.setTabOrder(self.browse.view, self.folders.list)
+        self.browse.search_all()
+        self.browse.bar.setFocus()
+        self.watch.start()
+
+    def fail(self, message: str) -> None:
+        """Say that the library can't be opened."""
+        self.opening_page.progress.hide()
+        self.opening_page.say(self.tr("The library can't be opened"), message)
+        self.opening_page.offer([(self.tr("Quit"), self.close)])
+
+    def _connect(self) -> None:
+        browse, viewer = self.browse, self.viewer
+        browse.opened.connect(self.open_photo)
+        browse.add_folder_wanted.connect(self.ask_for_folder)
+        browse.sidebar_wanted.connect(lambda: self._show_sidebar(self.folders.isHidden()))
+        browse.view.menu_wanted.connect(
+            lambda place: self.photo_menu.menu(browse.view.selected_rows()).popup(place)
+        )
+        browse.view.zoomed.connect(lambda step: self._settings.setValue("grid/zoom", step))
+        viewer.closed.connect(self._on_viewer_closed)
+        viewer.chosen.connect(self._on_viewer_word)
+        viewer.menu_wanted.connect(self._open_viewer_menu)
+        viewer.panel_toggled.connect(lambda on: self._settings.setValue("viewer/panel", on))
+        self.photo_menu.open_wanted.connect(self.open_photo)
+        self.photo_menu.failed.connect(self.messages.say)
+        self.folders.add_wanted.connect(self.ask_for_folder)
+        self.folders.remove_wanted.connect(self.ask_to_remove)
+        self.folders.show_wanted.connect(lambda folder: desktop.open_with_default(folder.path))
+        self.status_panel.pause_wanted.connect(self.set_paused)
+        self.status_panel.start_wanted.connect(self.start_service)
+        self.status_panel.details_wanted.connect(self.show_indexing)
+        self.status_panel.failures_wanted.connect(self.show_failures)
+        self.watch.changed.connect(browse.model.refresh)
+        self.watch.changed.connect(browse.thumbnails.try_missing_again)
+        self.watch.status.connect(self._on_status)
+
+    # Photos
+
+    def open_photo(self, row: int) -> None:
+        """Show a row in the viewer."""
+        if self.stack.currentWidget() is not self.viewer:
+            self.stack.setCurrentWidget(self.viewer)
+            self.folders.hide()
+            self.viewer.setFocus()
+        self.viewer.open(row)
+
+    def _on_viewer_closed(self, row: int) -> None:
+        self.stack.setCurrentWidget(self.browse)
+        self.folders.setVisible(self._wants_sidebar())
+        self.browse.view.setFocus()
+        self.browse.view.go_to(row)
+
+    def _on_viewer_word(self, clause: Clause, exclude: bool) -> None:
+        self.viewer.close_viewer()
+        self.browse.choose(clause, exclude)
+
+    def _open_viewer_menu(self, place: QPoint) -> None:
+        menu = self.photo_menu.menu([self.viewer.row])
+        menu.removeAction(menu.actions()[0])
+        menu.popup(place)
+
+    # Folders
+
+    def ask_for_folder(self) -> None:
+        """Let the user choose a folder to add."""
+        pictures = QStandardPaths.StandardLocation.PicturesLocation
+        chosen = QFileDialog.getExistingDirectory(
+            self,
+            self.tr("Add a folder with photos"),
+            QStandardPaths.writableLocation(pictures),
+        )
+        if chosen:
+            self.add_folders([Path(chosen)])
+
+    def add_folders(self, paths: Sequence[Path]) -> None:
+        """Add folders to the library, and see to it that they are indexed."""
+        library = self._library
+        if library is None:
+            return
+        for path in paths:
+            self._do(partial(library.add_folder, path))
+        self.start_service()
+
+    def ask_to_remove(self, folder: Folder) -> None:
+        """Remove a folder from the library if the user means it."""
+        box = QMessageBox(self)
+        box.setIcon(QMessageBox.Icon.Question)
+        box.setTextFormat(Qt.TextFormat.PlainText)
+        box.setWindowTitle(self.tr("Remove folder"))
+        name = text.folder_text(folder.path)
+        box.setText(self.tr("Remove %1 from photosearch?").replace("%1", name))
+        box.setInformativeText(
+            self.tr(
+                "Its photos are no longer found here. The files on disk are not touched, and their "
+                "words are kept in case you add the folder again."
+            )
+        )
+        remove = box.addButton(self.tr("Remove"), QMessageBox.ButtonRole.DestructiveRole)
+        box.addButton(QMessageBox.StandardButton.Cancel)
+        box.setDefaultButton(QMessageBox.StandardButton.Cancel)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        remove.clicked.connect(lambda: self.remove_folder(folder))
+        box.open()
+
+    def remove_folder(self, folder: Folder) -> None:
+        """Remove a folder from the library."""
+        library = self._library
+        if library is not None:
+            self._do(lambda: library.remove_folder(folder.id))
+
+    # Indexing
+
+    def set_paused(self, paused: bool) -> None:
+        """Pause or resume indexing."""
+        library = self._library
+        if library is not None:
+            self._do(lambda: library.set_paused(paused))
+
+    def start_service(self) -> None:
+        """Start the indexer unless it runs."""
+        library = self._library
+        if library is not None:
+            self._do(library.start_service)
+
+    def show_indexing(self) -> None:
+        """Open the dialog that shows indexing stage by stage."""
+        if self._indexing is None:
+            self._indexing = IndexingDialog(self.status_panel, self)
+        if self._status is not None:
+            self._indexing.show_status(self._status)
+        self._indexing.show()
+        self._indexing.raise_()
+
+    def show_failures(self) -> None:
+        """Open the list of what could not be processed."""
+        if self._failures is None:
+            self._failures = FailuresDialog(self)
+            self._failures.retry_wanted.connect(self._retry)
+            self._failures.show_wanted.connect(lambda path: desktop.show_in_folder(path, self))
+        self._failures.show()
+        self._failures.raise_()
+        self._ask_failures()
+
+    def _ask_failures(self) -> None:
+        library, dialog = self._library, self._failures
+        if library is not None and dialog is not None and dialog.isVisible():
+            self._background.submit(library.failures, dialog.show_failures, channel="failures")
+
+    def _retry(self, job_ids: list[int] | None) -> None:
+        library = self._library
+        if library is not None:
+            self._do(lambda: library.retry(job_ids))
+            self.start_service()
+
+    def _do(self, chore: Callable[[], object]) -> None:
+        self._background.submit(chore, lambda _: self.watch.look(), lane=Lane.CHORE)
+
+    def _on_status(self, status: Status) -> None:
+        first = self._status is None
+        self._status = status
+        self.status_panel.show_status(status)
+        self.folders.show_folders(status.folders)
+        self.browse.show_status(status)
+        if self._indexing is not None and self._indexing.isVisible():
+            self._indexing.show_status(status)
+        self._ask_failures()
+        if first or status.folders:
+            self.folders.setVisible(
+                self._wants_sidebar() and self.stack.currentWidget() is self.browse
+            )
+        for notice in status.notices:
+            if notice not in self._said_notices:
+                self._said_notices.add(notice)
+                self.messages.say(notice)
+
+    # Menus
+
+    def _make_menus(self) -> None:
+        browse = self.browse
+        file_menu = self.menuBar().addMenu(self.tr("&File"))
+        self._add(file_menu, self.tr("&Add a folder…"), self.ask_for_folder, "Ctrl+O")
+        file_menu.addSeparator()
+        self._add(file_menu, self.tr("&Quit"), self.close, QKeySequence.StandardKey.Quit)
+        search = self.menuBar().addMenu(self.tr("&Search"))
+        self._add(search, self.tr("&Find"), self._find, QKeySequence.StandardKey.Find)
+        self._add(search, self.tr("&Back"), browse.go_back, "Alt+Left")
+        self._add(search, self.tr("F&orward"), browse.go_forward, "Alt+Right")
+        search.addSeparator()
+        self._add(search, self.tr("&Clear"), browse.bar.clear, "Ctrl+L")
+        photo = self.menuBar().addMenu(self.tr("&Photo"))
+        self._add(photo, self.tr("&Open with default program"), self._open_outside, "Ctrl+Return")
+        self._add(photo, self.tr("&Show in folder"), self._show_in_folder, "Ctrl+Shift+F")
+        self._add(photo, self.tr("Copy &photo"), self._copy_photos, "Ctrl+Shift+C")
+        self._add(photo, self.tr("Copy pa&th"), self._copy_paths, "Ctrl+Alt+C")
+        self._make_view_menu(self.menuBar().addMenu(self.tr("&View")))
+        indexing = self.menuBar().addMenu(self.tr("&Indexing"))
+        self._add(indexing, self.tr("&Progress…"), self.show_indexing)
+        self._add(indexing, self.tr("P&roblems…"), self.show_failures)
+
+    def _make_view_menu(self, menu: QMenu) -> None:
+        browse, view = self.browse, self.browse.view
+        self._add(menu, self.tr("&Folders"), browse.sidebar_wanted.emit, "F9")
+        self._add(menu, self.tr("&Words of this result"), browse.words_button.toggle, "F8")
+        menu.addSeparator()
+        zoom_in = QKeySequence.keyBindings(QKeySequence.StandardKey.ZoomIn)
+        action = self._add(menu, self.tr("&Larger"), lambda: self._zoom(1))
+        action.setShortcuts([*zoom_in, QKeySequence("Ctrl+=")])
+        self._add(menu, self.tr("&Smaller"), lambda: self._zoom(-1), "Ctrl+-")
+        self._fill = self._add(menu, self.tr("&Crop to squares"), None)
+        self._fill.setCheckable(True)
+        self._fill.toggled.connect(view.set_fill)
+        self._fill.toggled.connect(lambda on: self._settings.setValue("grid/fill", on))
+        self._names = self._add(menu, self.tr("File &names"), None)
+        self._names.setCheckable(True)
+        self._names.toggled.connect(view.set_names)
+        self._names.toggled.connect(lambda on: self._settings.setValue("grid/names", on))
+        menu.addSeparator()
+        appearance = menu.addMenu(self.tr("&Appearance"))
+        group = QActionGroup(self)
+        for choice, name in (
+            (Appearance.SYSTEM, self.tr("&System")),
+            (Appearance.LIGHT, self.tr("&Light")),
+            (Appearance.DARK, self.tr("&Dark")),
+        ):
+            action = self._add(appearance, name, None)
+            action.setCheckable(True)
+            action.setChecked(choice == self._theme.appearance)
+            action.triggered.connect(lambda _=False, choice=choice: self._choose_theme(choice))
+            group.addAction(action)
+        full = self._add(menu, self.tr("F&ull screen"), self._toggle_full_screen)
+        full.setShortcuts([QKeySequence("F11")])
+
+    def _add(
+        self,
+        menu: QMenu,
+        name: str,
+        act: Callable[[], object] | None,
+        shortcut: str | QKeySequence.StandardKey | None = None,
+    ) -> QAction:
+        action = menu.addAction(name)
+        if act is not None:
+            action.triggered.connect(lambda _checked=False: act())
+        if shortcut is not None:
+            action.setShortcut(QKeySequence(shortcut))
+        return action
+
+    def _find(self) -> None:
+        if self.stack.currentWidget() is self.viewer:
+            self.viewer.close_viewer()
+        self.browse.bar.setFocus()
+
+    def _rows(self) -> list[int]:
+        if self.stack.currentWidget() is self.viewer:
+            return [self.viewer.row]
+        return self.browse.view.selected_rows()
+
+    def _open_outside(self) -> None:
+        self.photo_menu.open_outside(self._rows())
+
+    def _show_in_folder(self) -> None:
+        self.photo_menu.show_in_folder(self._rows())
+
+    def _copy_photos(self) -> None:
+        self.photo_menu.copy_photos(self._rows())
+
+    def _copy_paths(self) -> None:
+        self.photo_menu.copy_paths(self._rows())
+
+    def _zoom(self, steps: int) -> None:
+        if self.stack.currentWidget() is self.viewer:
+            canvas = self.viewer.canvas
+            canvas.set_zoom(canvas.zoom * 1.25**steps)
+        else:
+            self.browse.view.set_zoom(self.browse.view.zoom + steps)
+
+    def _choose_theme(self, appearance: Appearance) -> None:
+        self._theme.choose(appearance)
+        self._settings.setValue("appearance", appearance.value)
+
+    def _toggle_full_screen(self) -> None:
+        if self.isFullScreen():
+            self.showNormal()
+        else:
+            self.showFullScreen()
+
+    # How it was left
+
+    def _wants_sidebar(self) -> bool:
+        has_folders = self._status is not None and bool(self._status.folders)
+        return has_folders and self._settings.value("window/sidebar", True, bool) is True
+
+    def _show_sidebar(self, shown: bool) -> None:
+        self._settings.setValue("window/sidebar", shown)
+        self.folders.setVisible(shown)
+
+    def _restore_geometry(self) -> None:
+        self.resize(QSize(1200, 800))
+        geometry = self._settings.value("window/geometry")
+        if geometry is not None:
+            self.restoreGeometry(geometry)
+
+    def _restore_choices(self) -> None:
+        settings = self._settings
+        zoom = settings.value("grid/zoom", self.browse.view.zoom, int)
+        self.browse.view.set_zoom(int(str(zoom)))
+        self._fill.setChecked(settings.value("grid/fill", True, bool) is True)
+        self._names.setChecked(settings.value("grid/names", False, bool) is True)
+        self.viewer.panel_button.setChecked(settings.value("viewer/panel", True, bool) is True)
+        self.browse.words_button.setChecked(settings.value("window/words", False, bool) is True)
+        self.browse.words_button.toggled.connect(lambda on: settings.setValue("window/words", on))
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        self._settings.setValue("window/geometry", self.saveGeometry())
+        self._settings.sync()
+        if self._library is not None:
+            self.watch.stop()
+        self.closing.emit()
+        super().closeEvent(event)
+
+    # Folders dropped on the window
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        local = any(url.isLocalFile() for url in event.mimeData().urls())
+        if self._library is not None and event.source() is None and local:
+            event.acceptProposedAction()
+            self._overlay.appear()
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
+        self._overlay.hide()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        self._overlay.hide()
+        urls = event.mimeData().urls()
+        self.add_folders([Path(url.toLocalFile()) for url in urls if url.isLocalFile()])
+        event.acceptProposedAction()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        if self._overlay.isVisible():
+            self._overlay.appear()
+        super().resizeEvent(event)

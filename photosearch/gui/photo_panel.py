@@ -1,0 +1,178 @@
+"""The side panel of the viewer: captions, tags, words and facts of one photo."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QLocale, Qt, Signal
+from PySide6.QtGui import QPalette
+from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+
+from photosearch.domain import Clause, Photo, display_path
+from photosearch.gui import text
+from photosearch.gui.background import Background
+from photosearch.gui.chip import Chip
+from photosearch.gui.flow_layout import FlowLayout
+from photosearch.gui.photo_story import MarkedCaption, PhotoStory
+from photosearch.gui.words_panel import WordsPanel
+
+WIDTH_PX = 352
+
+
+class _Section(QWidget):
+    """A heading with content below."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        heading = QLabel(title)
+        heading.setProperty("role", "heading")
+        self.column = QVBoxLayout(self)
+        self.column.setContentsMargins(0, 0, 0, 0)
+        self.column.setSpacing(8)
+        self.column.addWidget(heading)
+
+
+def _label(words: str, *, quiet: bool = False, rich: bool = False) -> QLabel:
+    label = QLabel()
+    label.setTextFormat(Qt.TextFormat.RichText if rich else Qt.TextFormat.PlainText)
+    label.setText(words)
+    label.setWordWrap(True)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    if quiet:
+        label.setProperty("role", "quiet")
+    return label
+
+
+def _breakable(path: str) -> str:
+    return path.replace("/", "/\u200b").replace("_", "_\u200b").replace("\\", "\\\u200b")
+
+
+class PhotoPanel(QScrollArea):
+    """Shows a `PhotoStory`; words in it become chips on a click."""
+
+    chosen = Signal(object, bool)
+    hovered = Signal(str)
+    """A word under the mouse, or nothing."""
+
+    def __init__(self, background: Background) -> None:
+        super().__init__()
+        self.setObjectName("sidePanel")
+        self.setAccessibleName(self.tr("About this photo"))
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFixedWidth(WIDTH_PX)
+        self.words = WordsPanel(background)
+        self.words.chosen.connect(self.chosen)
+        self.words.hovered.connect(self.hovered)
+        self._words_section = _Section(self.tr("Words of this photo"))
+        self._words_section.column.addWidget(self.words)
+        self._before: list[QWidget] = []
+        self._after: list[QWidget] = []
+        page = QWidget()
+        page.setObjectName("sidePage")
+        self._column = QVBoxLayout(page)
+        self._column.setContentsMargins(16, 16, 16, 24)
+        self._column.setSpacing(24)
+        self._column.addWidget(self._words_section)
+        self._column.addStretch(1)
+        self.setWidget(page)
+        self.viewport().setAutoFillBackground(False)
+        page.setAutoFillBackground(False)
+        self.clear()
+
+    def clear(self) -> None:
+        """Show nothing."""
+        for widget in (*self._before, *self._after):
+            self._column.removeWidget(widget)
+            widget.hide()
+            widget.deleteLater()
+        self._before, self._after = [], []
+        self._words_section.hide()
+
+    def show_story(self, story: PhotoStory) -> None:
+        """Show what is known of a photo."""
+        at = self.verticalScrollBar().value()
+        self.clear()
+        for section in (self._tags(story), self._captions(story)):
+            if section is not None:
+                self._column.insertWidget(len(self._before), section)
+                self._before.append(section)
+        if not story.details.words:
+            nothing = _label(self.tr("No words yet: this photo waits to be looked at."), quiet=True)
+            self._column.insertWidget(0, nothing)
+            self._before.append(nothing)
+        self.words.set_words(story.details.words)
+        self._words_section.setVisible(bool(story.details.words))
+        facts = self._facts(story.details.photo)
+        self._column.insertWidget(len(self._before) + 1, facts)
+        self._after.append(facts)
+        self.verticalScrollBar().setValue(at)
+
+    def _tags(self, story: PhotoStory) -> QWidget | None:
+        if not story.tags:
+            return None
+        section = _Section(self.tr("Seen at first glance"))
+        holder = QWidget()
+        flow = FlowLayout(holder, spacing=6)
+        policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+        policy.setHeightForWidth(True)
+        holder.setSizePolicy(policy)
+        for tag in story.tags:
+            percent = QLocale().toString(round(tag.score * 100)) + QLocale().percent()
+            chip = Chip(Clause(tag.word), count_text=percent, strong=tag.matches)
+            views = ", ".join(text.view_text(view) for view in tag.views)
+            chip.setToolTip(text.plain_tooltip(self.tr("Seen in: %1").replace("%1", views)))
+            chip.chosen.connect(self._choose)
+            flow.addWidget(chip)
+        section.column.addWidget(holder)
+        return section
+
+    def _choose(self, clause: Clause, exclude: bool) -> None:
+        self.chosen.emit(Clause(clause.text, clause.phrase, exclude), exclude)
+
+    def _captions(self, story: PhotoStory) -> QWidget | None:
+        if not story.captions:
+            return None
+        section = _Section(self.tr("Captions"))
+        for marked in story.captions:
+            section.column.addWidget(self._caption(marked))
+        return section
+
+    def _caption(self, marked: MarkedCaption) -> QWidget:
+        colours = self.palette()
+        words = text.marked_html(
+            marked.caption.text,
+            list(marked.spans),
+            colours.color(QPalette.ColorRole.HighlightedText).name(),
+            colours.color(QPalette.ColorRole.Accent).name(),
+        )
+        block = QWidget()
+        column = QVBoxLayout(block)
+        column.setContentsMargins(0, 0, 0, 4)
+        column.setSpacing(2)
+        view = _label(text.view_text(marked.caption.view), quiet=True)
+        view.setToolTip(text.plain_tooltip(marked.caption.model))
+        column.addWidget(view)
+        column.addWidget(_label(words, rich=True))
+        return block
+
+    def _facts(self, photo: Photo) -> QWidget:
+        section = _Section(self.tr("Details"))
+        locale = QLocale()
+        size = f"{locale.toString(photo.width)} × {locale.toString(photo.height)}"
+        facts = [
+            (self.tr("Date"), text.taken_text(photo.taken_at)),
+            (self.tr("Camera"), photo.camera),
+            (self.tr("Size"), f"{size} · {photo.format}"),
+            *((self.tr("File"), _breakable(display_path(path))) for path in photo.paths),
+        ]
+        for name, value in facts:
+            if value:
+                block = QWidget()
+                column = QVBoxLayout(block)
+                column.setContentsMargins(0, 0, 0, 0)
+                column.setSpacing(2)
+                column.addWidget(_label(name, quiet=True))
+                column.addWidget(_label(value))
+                section.column.addWidget(block)
+        return section

@@ -1,0 +1,503 @@
+"""The grid of thumbnails: only what is on screen is ever laid out, loaded or painted."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import (
+    QEvent,
+    QItemSelection,
+    QItemSelectionModel,
+    QMimeData,
+    QModelIndex,
+    QPersistentModelIndex,
+    QPoint,
+    QRect,
+    QSize,
+    Qt,
+    Signal,
+)
+from PySide6.QtGui import (
+    QContextMenuEvent,
+    QDrag,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPalette,
+    QPixmap,
+    QRegion,
+    QResizeEvent,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QApplication,
+    QFrame,
+    QRubberBand,
+    QStyle,
+    QStyleOptionViewItem,
+)
+
+from photosearch.gui.grid_geometry import GridGeometry
+from photosearch.gui.results_delegate import ResultsDelegate
+from photosearch.gui.results_model import ResultsModel
+from photosearch.gui.thumbnails import RADIUS_PX, Look, Thumbnails
+
+SIZES_PX = (88, 112, 144, 184, 232, 296, 376)
+_DEFAULT_SIZE = 3
+_Index = QModelIndex | QPersistentModelIndex
+_Flag = QItemSelectionModel.SelectionFlag
+_KEYS = Qt.Key
+_PREFETCH_PX = 400
+
+
+class ResultsView(QAbstractItemView):
+    """Cells of one size, full matches above a divider, partial ones below."""
+
+    opened = Signal(int)
+    """A row was clicked, or Enter was pressed on it."""
+    menu_wanted = Signal(QPoint)
+    typed = Signal(str)
+    """Text typed here, which belongs into the search field."""
+    escaped = Signal()
+    zoomed = Signal(int)
+
+    def __init__(self, model: ResultsModel, thumbnails: Thumbnails) -> None:
+        super().__init__()
+        self.setObjectName("results")
+        self.setAccessibleName(self.tr("Photos"))
+        self._results = model
+        self._thumbnails = thumbnails
+        self._cells = ResultsDelegate(thumbnails)
+        self._size = _DEFAULT_SIZE
+        self._fill = True
+        self._names = False
+        self._geometry = GridGeometry(1, 0, 0, SIZES_PX[_DEFAULT_SIZE])
+        self._anchor = 0
+        self._press: tuple[QPoint, int] | None = None
+        self._wheel = 0
+        self._band: QRubberBand | None = None
+        self._kept: tuple[set[int], int, int, int, bool] | None = None
+        self.setModel(model)
+        self.setItemDelegate(self._cells)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
+        self.setMouseTracking(True)
+        self.setTabKeyNavigation(False)
+        self.viewport().setAttribute(Qt.WidgetAttribute.WA_Hover)
+        thumbnails.arrived.connect(self.viewport().update)
+        model.modelReset.connect(self._on_reset)
+        model.about_to_refresh.connect(self._remember)
+        model.refreshed.connect(self._restore)
+
+    # What is shown
+
+    @property
+    def zoom(self) -> int:
+        """Step in `SIZES_PX`."""
+        return self._size
+
+    def set_zoom(self, step: int) -> None:
+        """Make cells larger or smaller; what is at the top stays there."""
+        step = max(0, min(step, len(SIZES_PX) - 1))
+        if step != self._size:
+            self._size = step
+            self._relayout()
+            self.zoomed.emit(step)
+
+    def set_fill(self, fill: bool) -> None:
+        """Crop pictures to their square, or show them whole."""
+        self._fill = fill
+        self._relayout()
+
+    def set_names(self, names: bool) -> None:
+        """Show file names below the pictures."""
+        self._names = names
+        self._relayout()
+
+    def selected_rows(self) -> list[int]:
+        """Return the selected rows in order; the current row if none is selected."""
+        selection = self.selectionModel().selection()
+        ranges = [selection.at(number) for number in range(selection.size())]
+        rows = sorted({row for r in ranges for row in range(r.top(), r.bottom() + 1)})
+        current = self.currentIndex().row()
+        return rows or ([current] if current >= 0 else [])
+
+    def go_to(self, row: int) -> None:
+        """Make `row` current and bring it into view."""
+        index = self.model().index(row, 0)
+        if index.isValid():
+            self._anchor = row
+            self.selectionModel().setCurrentIndex(index, _Flag.ClearAndSelect)
+            self.scrollTo(index)
+
+    # Geometry
+
+    def visualRect(self, index: _Index) -> QRect:
+        if not index.isValid():
+            return QRect()
+        return self._geometry.rect(index.row()).translated(0, -self.verticalOffset())
+
+    def indexAt(self, point: QPoint) -> QModelIndex:
+        row = self._geometry.row_at(point.x(), point.y() + self.verticalOffset())
+        return self.model().index(row, 0) if row >= 0 else QModelIndex()
+
+    def scrollTo(
+        self,
+        index: _Index,
+        hint: QAbstractItemView.ScrollHint = QAbstractItemView.ScrollHint.EnsureVisible,
+    ) -> None:
+        rect = self.visualRect(index)
+        bar, height = self.verticalScrollBar(), self.viewport().height()
+        if hint == QAbstractItemView.ScrollHint.PositionAtTop or rect.top() < 0:
+            bar.setValue(bar.value() + rect.top() - 8)
+        elif rect.bottom() > height:
+            bar.setValue(bar.value() + rect.bottom() - height + 8)
+
+    def horizontalOffset(self) -> int:
+        return 0
+
+    def verticalOffset(self) -> int:
+        return self.verticalScrollBar().value()
+
+    def isIndexHidden(self, index: _Index) -> bool:
+        return False
+
+    def visible_rows(self) -> range:
+        """Return the rows on screen."""
+        top = self.verticalOffset()
+        return self._geometry.rows_between(top, top + self.viewport().height())
+
+    def moveCursor(
+        self, action: QAbstractItemView.CursorAction, modifiers: Qt.KeyboardModifier
+    ) -> QModelIndex:
+        return self.currentIndex()
+
+    def setSelection(self, rect: QRect, command: QItemSelectionModel.SelectionFlag) -> None:
+        """Do nothing: the mouse and key handlers below select by rows."""
+
+    def visualRegionForSelection(self, selection: QItemSelection) -> QRegion:
+        return QRegion(self.viewport().rect())
+
+    def updateGeometries(self) -> None:
+        self._measure()
+        super().updateGeometries()
+
+    def _measure(self) -> None:
+        model = self._results
+        self._geometry = GridGeometry(
+            width=self.viewport().width(),
+            total=model.total,
+            partial=model.partial_total,
+            target=SIZES_PX[self._size],
+            caption=self.fontMetrics().height() + 8 if self._names else 0,
+            mirrored=self.layoutDirection() == Qt.LayoutDirection.RightToLeft,
+        )
+        height = self.viewport().height()
+        bar = self.verticalScrollBar()
+        bar.setRange(0, max(0, self._geometry.height - height))
+        bar.setPageStep(height)
+        bar.setSingleStep(48)
+        ratio = self.devicePixelRatioF()
+        self._cells.look = Look(round(self._geometry.side * ratio), RADIUS_PX * ratio, self._fill)
+        self._cells.caption_px = self._geometry.caption
+
+    def _relayout(self) -> None:
+        rows = self.visible_rows()
+        first = rows.start if rows else 0
+        at_top = self.verticalOffset() == 0
+        offset = self._geometry.rect(first).top() - self.verticalOffset()
+        self._measure()
+        top = 0 if at_top else self._geometry.rect(first).top() - min(offset, 8)
+        self.verticalScrollBar().setValue(top)
+        self.viewport().update()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        if event.oldSize().width() != event.size().width():
+            self._relayout()
+        super().resizeEvent(event)
+        self.updateGeometries()
+
+    def scrollContentsBy(self, dx: int, dy: int) -> None:
+        self.viewport().update()
+
+    # The result changes
+
+    def _on_reset(self) -> None:
+        self._anchor = 0
+        self._measure()
+        self.verticalScrollBar().setValue(0)
+        self.viewport().update()
+
+    def _remember(self) -> None:
+        model, rows = self._results, self.selected_rows() if self.selectionModel() else []
+        if not self.selectionModel().hasSelection():
+            rows = []
+        hits = [model.hit(row) for row in rows]
+        everything = bool(rows) and len(rows) == model.rowCount()
+        visible = self.visible_rows()
+        first = model.hit(visible.start) if visible else None
+        current = model.hit(self.currentIndex().row())
+        offset = self.visualRect(model.index(visible.start, 0)).top() if visible else 0
+        self._kept = (
+            {hit.photo_id for hit in hits if hit is not None},
+            current.photo_id if current is not None else -1,
+            first.photo_id if first is not None and self.verticalOffset() > 0 else -1,
+            offset,
+            everything,
+        )
+
+    def _restore(self) -> None:
+        if self._kept is None:
+            return
+        selected, current, first, offset, everything = self._kept
+        self._kept = None
+        self._measure()
+        model, selection = self._results, QItemSelection()
+        if everything:
+            selection.select(model.index(0, 0), model.index(model.rowCount() - 1, 0))
+        else:
+            for photo_id in selected:
+                row = model.row_of(photo_id)
+                if row >= 0:
+                    selection.select(model.index(row, 0), model.index(row, 0))
+        self.selectionModel().select(selection, _Flag.ClearAndSelect)
+        row = model.row_of(current) if current >= 0 else -1
+        if row >= 0:
+            self.selectionModel().setCurrentIndex(model.index(row, 0), _Flag.NoUpdate)
+            self._anchor = row
+        row = model.row_of(first) if first >= 0 else -1
+        if row >= 0:
+            self.verticalScrollBar().setValue(self._geometry.rect(row).top() - offset)
+        self.viewport().update()
+
+    # Painting
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self.viewport())
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        option = QStyleOptionViewItem()
+        self.initViewItemOption(option)
+        colours = self.palette()
+        hovered = self.indexAt(self.viewport().mapFromGlobal(self.cursor().pos())).row()
+        hovering = self.viewport().underMouse()
+        current = self.currentIndex().row() if self.hasFocus() else -1
+        selection = self.selectionModel()
+        self._cells.misses = []
+        model = self.model()
+        for row in self.visible_rows():
+            index = model.index(row, 0)
+            option.rect = self.visualRect(index)
+            state = QStyle.StateFlag.State_Enabled
+            if selection.isSelected(index):
+                state |= QStyle.StateFlag.State_Selected
+            if row == current:
+                state |= QStyle.StateFlag.State_HasFocus
+            if hovering and row == hovered:
+                state |= QStyle.StateFlag.State_MouseOver
+            option.state = state
+            self._cells.paint(painter, option, index)
+        self._paint_divider(painter, colours)
+        painter.end()
+        top = self.verticalOffset()
+        height = self.viewport().height()
+        self._results.ensure(
+            self._geometry.rows_between(max(0, top - _PREFETCH_PX), top + height + _PREFETCH_PX)
+        )
+        self._thumbnails.want(self._cells.misses, self._cells.look)
+
+    def _paint_divider(self, painter: QPainter, colours: QPalette) -> None:
+        area = self._geometry.divider().translated(0, -self.verticalOffset())
+        if area.isEmpty() or not area.intersects(self.viewport().rect()):
+            return
+        count = self._results.partial_total
+        if self._results.total:
+            words = self.tr("%Ln more match(es) some of the words", None, count)
+        else:
+            words = self.tr("%Ln photo(s) match some of the words", None, count)
+        font = painter.font()
+        font.setWeight(font.Weight.DemiBold)
+        painter.setFont(font)
+        painter.setPen(colours.color(QPalette.ColorRole.PlaceholderText))
+        text = area.adjusted(0, 12, 0, 0)
+        painter.drawText(text, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeading, words)
+        if self._results.total:
+            painter.setPen(colours.color(QPalette.ColorRole.Mid))
+            painter.drawLine(area.left(), area.top() + 8, area.right(), area.top() + 8)
+
+    # Mouse
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        point = event.position().toPoint()
+        row = self.indexAt(point).row()
+        if event.button() == Qt.MouseButton.RightButton:
+            if row >= 0 and row not in self.selected_rows():
+                self.go_to(row)
+            return
+        if event.button() != Qt.MouseButton.LeftButton:
+            event.ignore()
+            return
+        self._press = (point, row)
+        if row < 0 and not event.modifiers():
+            self.clearSelection()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        self.viewport().update()
+        if self._press is None:
+            return
+        start, row = self._press
+        point = event.position().toPoint()
+        if (point - start).manhattanLength() < QApplication.startDragDistance():
+            return
+        if row >= 0:
+            self._press = None
+            if row not in self.selected_rows():
+                self.go_to(row)
+            self.startDrag(Qt.DropAction.CopyAction)
+            return
+        if self._band is None:
+            self._band = QRubberBand(QRubberBand.Shape.Rectangle, self.viewport())
+        area = QRect(start, point).normalized()
+        self._band.setGeometry(area)
+        self._band.show()
+        self._select_area(area)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        if event.button() != Qt.MouseButton.LeftButton or self._press is None:
+            return
+        _, row = self._press
+        self._press = None
+        if self._band is not None:
+            self._band.deleteLater()
+            self._band = None
+        elif row >= 0 and row == self.indexAt(event.position().toPoint()).row():
+            if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+                self._anchor = row
+                self.selectionModel().setCurrentIndex(self.model().index(row, 0), _Flag.Toggle)
+            elif event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+                self._select_to(row)
+            else:
+                self.go_to(row)
+                self.opened.emit(row)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        event.accept()
+
+    def leaveEvent(self, event: QEvent) -> None:
+        self.viewport().update()
+        super().leaveEvent(event)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        if not self.selected_rows():
+            return
+        place = event.globalPos()
+        if event.reason() == QContextMenuEvent.Reason.Keyboard:
+            center = self.visualRect(self.currentIndex()).center()
+            place = self.viewport().mapToGlobal(center)
+        self.menu_wanted.emit(place)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            self._wheel += event.angleDelta().y()
+            steps = int(self._wheel / 120)
+            self._wheel -= steps * 120
+            self.set_zoom(self._size + steps)
+            event.accept()
+        else:
+            super().wheelEvent(event)
+
+    def startDrag(self, actions: Qt.DropAction) -> None:
+        mime: QMimeData = self._results.mimeData(
+            [self.model().index(row, 0) for row in self.selected_rows()]
+        )
+        if not mime.urls():
+            return
+        drag = QDrag(self)
+        drag.setMimeData(mime)
+        hit = self._results.hit(self.currentIndex().row())
+        kept = self._thumbnails.picture(hit.sha256) if hit is not None else None
+        if kept is not None:
+            small = kept[1].scaled(
+                QSize(96, 96),
+                Qt.AspectRatioMode.KeepAspectRatio,
+                Qt.TransformationMode.SmoothTransformation,
+            )
+            drag.setPixmap(QPixmap.fromImage(small))
+        drag.exec(Qt.DropAction.CopyAction)
+
+    def _select_to(self, row: int) -> None:
+        model = self.model()
+        first, last = sorted((self._anchor, row))
+        chosen = QItemSelection(model.index(max(0, first), 0), model.index(last, 0))
+        self.selectionModel().select(chosen, _Flag.ClearAndSelect)
+        self.selectionModel().setCurrentIndex(model.index(row, 0), _Flag.NoUpdate)
+        self.scrollTo(model.index(row, 0))
+
+    def _select_area(self, area: QRect) -> None:
+        top = self.verticalOffset()
+        chosen = QItemSelection()
+        for row in self._geometry.rows_between(area.top() + top, area.bottom() + top):
+            index = self.model().index(row, 0)
+            if self.visualRect(index).intersects(area):
+                chosen.select(index, index)
+        self.selectionModel().select(chosen, _Flag.ClearAndSelect)
+
+    # Keys
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        target = self._key_target(event)
+        control = event.modifiers() & Qt.KeyboardModifier.ControlModifier
+        if target is not None:
+            if event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+                self._select_to(target)
+            else:
+                self.go_to(target)
+        elif event.key() in (_KEYS.Key_Return, _KEYS.Key_Enter, _KEYS.Key_Space):
+            if self.currentIndex().isValid():
+                self.opened.emit(self.currentIndex().row())
+        elif event.key() == _KEYS.Key_Escape:
+            if self.selectionModel().hasSelection():
+                self.clearSelection()
+            else:
+                self.escaped.emit()
+        elif control and event.key() == _KEYS.Key_A:
+            last = self.model().rowCount() - 1
+            if last >= 0:
+                everything = QItemSelection(self.model().index(0, 0), self.model().index(last, 0))
+                self.selectionModel().select(everything, _Flag.ClearAndSelect)
+        elif event.text().isprintable() and event.text().strip() and not control:
+            self.typed.emit(event.text())
+        else:
+            event.ignore()
+
+    def _key_target(self, event: QKeyEvent) -> int | None:
+        if event.modifiers() & Qt.KeyboardModifier.AltModifier:
+            return None
+        count = self.model().rowCount()
+        row = self.currentIndex().row()
+        page = max(1, self.viewport().height() // self._geometry.pitch)
+        ahead = -1 if self._geometry.mirrored else 1
+        moves = {
+            _KEYS.Key_Right: lambda: row + ahead,
+            _KEYS.Key_Left: lambda: row - ahead,
+            _KEYS.Key_Down: lambda: self._geometry.next_row(row, 1),
+            _KEYS.Key_Up: lambda: self._geometry.next_row(row, -1),
+            _KEYS.Key_PageDown: lambda: self._geometry.next_row(row, page),
+            _KEYS.Key_PageUp: lambda: self._geometry.next_row(row, -page),
+            _KEYS.Key_Home: lambda: 0,
+            _KEYS.Key_End: lambda: count - 1,
+        }
+        move = moves.get(Qt.Key(event.key()))
+        if move is None or not count:
+            return None
+        if row < 0:
+            rows = self.visible_rows()
+            return rows.start if event.key() != _KEYS.Key_End else count - 1
+        return max(0, min(move(), count - 1))
+
+    def changeEvent(self, event: QEvent) -> None:
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.LayoutDirectionChange):
+            self._relayout()
+        super().changeEvent(event)

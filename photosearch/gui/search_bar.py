@@ -1,0 +1,284 @@
+"""The search bar: chips and the text that is being typed, in one field."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLineEdit, QSizePolicy, QToolButton
+
+from photosearch.domain import Clause, TermCount
+from photosearch.gui import icons
+from photosearch.gui.chip import HEIGHT_PX, Chip
+from photosearch.gui.completions import Completions
+from photosearch.gui.flow_layout import FlowLayout
+
+
+class _Field(QLineEdit):
+    """The text field among the chips."""
+
+    def sizeHint(self) -> QSize:
+        return QSize(200, HEIGHT_PX)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(120, HEIGHT_PX)
+
+
+class SearchBar(QFrame):
+    """Holds the query: `clauses()` as chips, `draft()` as typed. Knows no library."""
+
+    changed = Signal(bool)
+    """The query is another; True when the chips changed, False when only the text did."""
+    entered = Signal(str)
+    """Enter or a comma after this text: it is to become chips."""
+    completion_wanted = Signal(str)
+    """The word that is being typed, or nothing."""
+    left = Signal()
+    """The user goes on to the results."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("searchBar")
+        self._chips: list[Chip] = []
+        self._field = _Field()
+        self._field.setAccessibleName(self.tr("Search"))
+        self._field.setFrame(False)
+        self._field.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._field.setAttribute(Qt.WidgetAttribute.WA_MacShowFocusRect, False)
+        self._field.installEventFilter(self)
+        self._field.textEdited.connect(self._on_typed)
+        self.setFocusProxy(self._field)
+        self._completions: Completions | None = None
+
+        glass = QLabel()
+        glass.setPixmap(icons.icon("search").pixmap(20, 20))
+        glass.setFixedSize(20, HEIGHT_PX)
+        self._glass = glass
+        self._clear = QToolButton()
+        self._clear.setIcon(icons.icon("close"))
+        self._clear.setToolTip(self.tr("Clear the search"))
+        self._clear.setAccessibleName(self.tr("Clear the search"))
+        self._clear.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._clear.clicked.connect(self.clear)
+        self._flow = FlowLayout(spacing=6)
+        self._flow.addWidget(self._field)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(12, 7, 8, 7)
+        row.setSpacing(10)
+        row.addWidget(glass, 0, Qt.AlignmentFlag.AlignTop)
+        row.addLayout(self._flow, 1)
+        row.addWidget(self._clear, 0, Qt.AlignmentFlag.AlignTop)
+        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
+        self._show_state()
+
+    def clauses(self) -> tuple[Clause, ...]:
+        """Return the chips' clauses."""
+        return tuple(chip.clause for chip in self._chips)
+
+    def draft(self) -> str:
+        """Return the text that is not a chip yet."""
+        return self._field.text()
+
+    def set_clauses(self, clauses: Sequence[Clause], draft: str = "") -> None:
+        """Replace the whole query."""
+        self._rebuild(clauses)
+        self._field.setText(draft)
+        self._field.setCursorPosition(len(draft))
+        self._tell(True)
+
+    def add(self, clauses: Sequence[Clause], typed: str = "") -> None:
+        """Append clauses as chips in place of the text `typed` at the start of the draft.
+
+        A clause takes the place of its opposite.
+        """
+        held = list(self.clauses())
+        for clause in clauses:
+            opposite = Clause(clause.text, clause.phrase, not clause.negated)
+            held = [c for c in held if c not in (clause, opposite)] + [clause]
+        if typed and self._field.text().startswith(typed):
+            self._field.setText(self._field.text()[len(typed) :].lstrip(", "))
+        self._rebuild(held)
+        self._tell(True)
+
+    def remove(self, clause: Clause) -> None:
+        """Take a chip away."""
+        self._rebuild([c for c in self.clauses() if c != clause])
+        self._field.setFocus()
+        self._tell(True)
+
+    def clear(self) -> None:
+        """Empty the query."""
+        self.set_clauses(())
+        self._field.setFocus()
+
+    def type_ahead(self, typed: str) -> None:
+        """Take over text that was typed elsewhere in the window."""
+        self._field.setFocus()
+        self._field.end(False)
+        self._field.insert(typed)
+        self._on_typed()
+
+    def step_back(self) -> bool:
+        """Clear the next thing that Esc clears; return whether there was one."""
+        if self._completions is not None and self._completions.isVisible():
+            self._completions.hide()
+        elif self._field.text():
+            self._field.clear()
+            self._tell(False)
+        elif self._chips:
+            self.remove(self._chips[-1].clause)
+        else:
+            return False
+        return True
+
+    def offer(self, terms: Sequence[TermCount]) -> None:
+        """Show completions of the word that is being typed."""
+        if self._completions is None:
+            self._completions = Completions(self.window())
+            self._completions.chosen.connect(self._complete)
+        self._completions.offer(terms if self._field.hasFocus() else (), self._field)
+
+    def _typed_word(self) -> str:
+        words = self._field.text()[: self._field.cursorPosition()].split(" ")
+        return words[-1].lstrip("-\"'") if words else ""
+
+    def _complete(self, word: str) -> None:
+        head, _, last = self._field.text().rpartition(" ")
+        sign = "-" if last.startswith("-") else ""
+        self._field.setText(f"{head} {sign}{word}".lstrip())
+        self._hide_completions()
+        self._enter()
+
+    def _enter(self) -> None:
+        self._hide_completions()
+        if self._field.text().strip():
+            self.entered.emit(self._field.text())
+        else:
+            self.left.emit()
+
+    def _hide_completions(self) -> None:
+        self.completion_wanted.emit("")
+        if self._completions is not None:
+            self._completions.hide()
+
+    def _on_typed(self, _typed: str = "") -> None:
+        if self._field.text().endswith(",") and self._field.text().count('"') % 2 == 0:
+            self._field.setText(self._field.text().rstrip(", "))
+            if self._field.text():
+                self._enter()
+            return
+        self._tell(False)
+        self.completion_wanted.emit(self._typed_word())
+
+    def _tell(self, chips_changed: bool) -> None:
+        self._show_state()
+        if chips_changed:
+            self._hide_completions()
+        self.changed.emit(chips_changed)
+
+    def _show_state(self) -> None:
+        empty = not self._chips and not self._field.text()
+        self._clear.setVisible(not empty)
+        hint = self.tr("Search by what is in the photo, such as dog beach")
+        self._field.setPlaceholderText("" if self._chips else hint)
+
+    def _rebuild(self, clauses: Sequence[Clause]) -> None:
+        if tuple(clauses) == self.clauses():
+            return
+        for chip in self._chips:
+            self._flow.removeWidget(chip)
+            chip.hide()
+            chip.deleteLater()
+        self._chips = []
+        for clause in clauses:
+            chip = Chip(clause, removable=True)
+            chip.removed.connect(self.remove)
+            chip.chosen.connect(self._on_chip)
+            chip.edit_wanted.connect(self._edit)
+            chip.installEventFilter(self)
+            self._flow.insertWidget(len(self._chips), chip)
+            self._chips.append(chip)
+        self.updateGeometry()
+
+    def _on_chip(self, clause: Clause, turn: bool) -> None:
+        if turn:
+            turned = Clause(clause.text, clause.phrase, not clause.negated)
+            self._rebuild([turned if c == clause else c for c in self.clauses()])
+            self._tell(True)
+        else:
+            self._edit(clause)
+
+    def _edit(self, clause: Clause) -> None:
+        draft = f"{self._field.text()} {clause}".strip()
+        self.set_clauses([c for c in self.clauses() if c != clause], draft)
+        self._field.setFocus()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if isinstance(event, QFocusEvent) and watched is self._field:
+            self.setProperty("active", self._field.hasFocus())
+            self.style().polish(self)
+            if event.lostFocus():
+                self._hide_completions()
+        if event.type() == QEvent.Type.KeyPress and isinstance(event, QKeyEvent):
+            if watched is self._field:
+                return self._on_field_key(event)
+            if isinstance(watched, Chip):
+                return self._on_chip_key(watched, event)
+        return super().eventFilter(watched, event)
+
+    def _on_field_key(self, event: QKeyEvent) -> bool:
+        key, listed = event.key(), self._completions
+        listing = listed is not None and listed.isVisible()
+        if key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            word = listed.current_word() if listed is not None else ""
+            if word:
+                self._complete(word)
+            else:
+                self._enter()
+        elif key == Qt.Key.Key_Tab and listing and listed is not None and listed.words():
+            self._complete(listed.current_word() or listed.words()[0])
+        elif key == Qt.Key.Key_Down and listing and listed is not None:
+            listed.step(1)
+        elif key == Qt.Key.Key_Up and listing and listed is not None:
+            listed.step(-1)
+        elif key == Qt.Key.Key_Down:
+            self.left.emit()
+        elif key == Qt.Key.Key_Escape:
+            if not self.step_back():
+                self.left.emit()
+        elif key == Qt.Key.Key_Backspace and not self._field.text() and self._chips:
+            self._edit(self._chips[-1].clause)
+        elif (
+            key == Qt.Key.Key_Left
+            and self._chips
+            and self._field.cursorPosition() == 0
+            and not event.modifiers()
+        ):
+            self._chips[-1].setFocus()
+        else:
+            return False
+        return True
+
+    def _on_chip_key(self, chip: Chip, event: QKeyEvent) -> bool:
+        at = self._chips.index(chip)
+        if event.key() == Qt.Key.Key_Left:
+            self._chips[max(0, at - 1)].setFocus()
+        elif event.key() == Qt.Key.Key_Right:
+            following = self._chips[at + 1 :]
+            (following[0] if following else self._field).setFocus()
+        elif event.key() == Qt.Key.Key_Escape:
+            self._field.setFocus()
+        else:
+            return False
+        return True
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        self._field.setFocus()
+
+    def changeEvent(self, event: QEvent) -> None:
+        if event.type() == QEvent.Type.PaletteChange:
+            self._glass.setPixmap(icons.icon("search").pixmap(20, 20))
+        super().changeEvent(event)

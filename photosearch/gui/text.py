@@ -1,0 +1,179 @@
+"""Texts: English plural forms, sizes, times, view names, and plain text kept plain."""
+
+from __future__ import annotations
+
+import html
+import os
+from pathlib import Path
+
+from PySide6.QtCore import QCoreApplication, QDateTime, QLocale, QObject, QTimeZone, QTranslator
+
+from photosearch.domain import Stage, display_path
+
+# Qt looks plural forms up in the translation even for the language of the source.
+ENGLISH_PLURALS = {
+    "%Ln photo(s)": ("%Ln photo", "%Ln photos"),
+    "%Ln photo(s) match all words": ("%Ln photo matches all words", "%Ln photos match all words"),
+    "%Ln more match(es) some of the words": (
+        "%Ln more matches some of the words",
+        "%Ln more match some of the words",
+    ),
+    "%Ln photo(s) match some of the words": (
+        "%Ln photo matches some of the words",
+        "%Ln photos match some of the words",
+    ),
+    "%Ln selected": ("%Ln selected", "%Ln selected"),
+    "%Ln problem(s)": ("%Ln problem", "%Ln problems"),
+    "%Ln file(s) could not be read": (
+        "%Ln file could not be read",
+        "%Ln files could not be read",
+    ),
+    "%Ln s": ("%Ln s", "%Ln s"),
+    "%Ln min": ("%Ln min", "%Ln min"),
+    "%Ln h": ("%Ln h", "%Ln h"),
+    "%Ln day(s)": ("%Ln day", "%Ln days"),
+    "%Ln waiting": ("%Ln waiting", "%Ln waiting"),
+    "%Ln failed": ("%Ln failed", "%Ln failed"),
+    "%Ln photo(s) found so far": ("%Ln photo found so far", "%Ln photos found so far"),
+}
+
+
+class EnglishPlurals(QTranslator):
+    """Gives the source texts that count something their English plural forms."""
+
+    def translate(
+        self, context: str, source: str, disambiguation: str | None = None, n: int = -1
+    ) -> str:
+        """Return the form for `n`, or nothing for texts that do not count."""
+        forms = ENGLISH_PLURALS.get(source) if n >= 0 else None
+        if forms is None:
+            return None  # type: ignore[return-value]  # a null string: Qt goes on looking
+        return forms[0 if n == 1 else 1]
+
+    def isEmpty(self) -> bool:
+        """Return False: Qt skips empty translators."""
+        return False
+
+
+def install_plurals(app: QCoreApplication) -> QObject:
+    """Install the English plural forms; the translator lives as long as `app`."""
+    translator = EnglishPlurals(app)
+    app.installTranslator(translator)
+    return translator
+
+
+def _tr(text: str, n: int = -1) -> str:
+    return QCoreApplication.translate("text", text, None, n)
+
+
+def plain_tooltip(text: str) -> str:
+    """Return `text` as a tooltip that shows it literally: Qt guesses HTML otherwise."""
+    return f"<qt>{html.escape(text)}</qt>" if text else ""
+
+
+def plain_label(text: str) -> str:
+    """Return `text` for a menu or button, where a lone & would underline the next letter."""
+    return text.replace("&", "&&")
+
+
+def path_text(path: Path) -> str:
+    """Return the path for the clipboard: as it is, undecodable bytes replaced."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def folder_text(path: Path) -> str:
+    """Return the path on one line, with ~ for the home folder."""
+    try:
+        return display_path(Path("~") / path.relative_to(Path.home()))
+    except (ValueError, RuntimeError):
+        return display_path(path)
+
+
+def count_text(number: int) -> str:
+    """Return the number as the locale groups its digits."""
+    return QLocale().toString(number)
+
+
+def took_text(took_ms: float) -> str:
+    """Return how long a search took."""
+    return _tr("%1 ms").replace("%1", QLocale().toString(took_ms, "f", 1 if took_ms < 10 else 0))
+
+
+def speed_text(per_second: float) -> str:
+    """Return a speed in photos by the unit in which it is no tiny fraction."""
+    if per_second >= 0.1:
+        return _tr("%1 photos/s").replace("%1", QLocale().toString(per_second, "f", 1))
+    return _tr("%1 photos/h").replace("%1", QLocale().toString(per_second * 3600, "f", 0))
+
+
+def duration_text(seconds: float) -> str:
+    """Return a time left, in the two largest units that matter."""
+    minutes = round(seconds / 60)
+    if seconds < 60:
+        return _tr("%Ln s", max(1, round(seconds)))
+    if minutes < 60:
+        return _tr("%Ln min", minutes)
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return _tr("%Ln h", hours) + (" " + _tr("%Ln min", minutes) if minutes else "")
+    days, hours = divmod(hours, 24)
+    return _tr("%Ln day(s)", days) + (" " + _tr("%Ln h", hours) if hours else "")
+
+
+def taken_text(taken_at: float) -> str:
+    """Return the camera's local time, as the locale writes it (see `domain.Photo.taken_at`)."""
+    moment = QDateTime.fromSecsSinceEpoch(int(taken_at), QTimeZone(QTimeZone.Initialization.UTC))
+    locale = QLocale()
+    day = locale.toString(moment.date(), QLocale.FormatType.LongFormat)
+    return f"{day}, {locale.toString(moment.time(), QLocale.FormatType.ShortFormat)}"
+
+
+def stage_text(stage: Stage) -> str:
+    """Return what a stage does, for people."""
+    return {
+        Stage.SCAN: _tr("Reading photos"),
+        Stage.TAGS: _tr("First words"),
+        Stage.FULL: _tr("Captions of whole photos"),
+        Stage.HALVES: _tr("Captions of halves"),
+        Stage.QUARTERS: _tr("Captions of quarters"),
+        Stage.NINTHS: _tr("Captions of ninths"),
+    }[stage]
+
+
+def view_text(view: str) -> str:
+    """Return the name of a view, for people."""
+    names = {
+        "whole": _tr("Whole photo"),
+        "half-left": _tr("Left half"),
+        "half-right": _tr("Right half"),
+        "half-top": _tr("Upper half"),
+        "half-bottom": _tr("Lower half"),
+        "quarter-top-left": _tr("Upper left quarter"),
+        "quarter-top-right": _tr("Upper right quarter"),
+        "quarter-bottom-left": _tr("Lower left quarter"),
+        "quarter-bottom-right": _tr("Lower right quarter"),
+        "ninth-1-1": _tr("Upper left"),
+        "ninth-1-2": _tr("Upper middle"),
+        "ninth-1-3": _tr("Upper right"),
+        "ninth-2-1": _tr("Middle left"),
+        "ninth-2-2": _tr("Centre"),
+        "ninth-2-3": _tr("Middle right"),
+        "ninth-3-1": _tr("Lower left"),
+        "ninth-3-2": _tr("Lower middle"),
+        "ninth-3-3": _tr("Lower right"),
+    }
+    return names.get(view, view)
+
+
+def marked_html(text: str, spans: list[tuple[int, int]], ink: str, paper: str) -> str:
+    """Return `text` escaped, with `spans` marked in colours `ink` on `paper`."""
+    pieces, at = [], 0
+    for start, end in sorted(spans):
+        if start < at or end <= start:
+            continue
+        pieces.append(html.escape(text[at:start]))
+        word = html.escape(text[start:end])
+        pieces.append(f'<span style="color:{ink}; background-color:{paper}">{word}</span>')
+        at = end
+    pieces.append(html.escape(text[at:]))
+    return "".join(pieces)
