@@ -59,7 +59,7 @@ class GgufHeader:
             raise ModelError(f"{self.shown} is a folder, not a GGUF file.") from None
         except OSError as error:
             raise ModelError(f"{self.shown} can't be read: {error.strerror}.") from error
-        except (struct.error, ValueError) as error:
+        except (struct.error, ValueError, OverflowError) as error:
             raise ModelError(
                 f"{self.shown} is cut short or damaged: copy or download it again."
             ) from error
@@ -109,7 +109,10 @@ class GgufHeader:
 
 
 class _Reader:
-    """Walks through a header. Raises struct.error or ValueError where it makes no sense."""
+    """Walks through a header.
+
+    Raises struct.error, ValueError or OverflowError where it makes no sense.
+    """
 
     def __init__(self, data: mmap.mmap) -> None:
         self._data = data

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from itertools import pairwise
 
 from PIL import Image, ImageDraw
 
@@ -85,9 +86,7 @@ class Scene:
         def shade(colour: Colour) -> Colour:
             if jitter is None:
                 return colour
-            red, green, blue = (
-                max(0, min(255, round(c + jitter.uniform(-9, 9)))) for c in colour
-            )
+            red, green, blue = (max(0, min(255, round(c + jitter.uniform(-9, 9)))) for c in colour)
             return red, green, blue
 
         image = Image.new("RGB", (self.width, self.height), shade(BACKGROUNDS[self.background]))
@@ -105,7 +104,7 @@ class Scene:
         return image
 
     def seen(self, box: Box = WHOLE) -> list[Seen] | None:
-        """Return the shapes to name in the view `box`, left to right; None if that is disputable."""
+        """Return the shapes to name in the view `box`, left to right; None if disputable."""
         x0, y0 = box[0] * self.width, box[1] * self.height
         width, height = (box[2] - box[0]) * self.width, (box[3] - box[1]) * self.height
         longer = max(width, height)
@@ -125,7 +124,7 @@ class Scene:
             found.append(Seen(shape, (left, top, right, bottom), side <= SMALL_SIDE))
         found.sort(key=lambda seen: seen.box[0] + seen.box[2])
         centres = [(seen.box[0] + seen.box[2]) / 2 for seen in found]
-        gaps = [right - left for left, right in zip(centres, centres[1:], strict=False)]
+        gaps = [right - left for left, right in pairwise(centres)]
         if len(found) > MOST_NAMED or any(gap < _ORDER_GAP * longer for gap in gaps):
             return None
         return found
@@ -168,14 +167,14 @@ def random_scene(
 def scene_with_hidden_shape(
     seed: int, ninth: tuple[int, int] = (1, 1), *, size: int = 900
 ) -> tuple[Scene, Shape]:
-    """Return a square picture of two shapes and a third that only its ninth is close enough to name.
+    """Return a square picture of two shapes and a third that can be named only in its ninth.
 
-    `ninth` is (row, column) of the crop that holds the hidden shape whole, each 1 to 3; nothing else
-    lies in it. Both the whole view and that ninth have a right caption.
+    `ninth` is (row, column) of the crop that holds the hidden shape whole, each 1 to 3; nothing
+    else lies in it. Both the whole view and that ninth have a right caption.
     """
     rng = random.Random(seed)
     row, column = ninth
-    box = ((column - 1) / 3, (row - 1) / 3, column / 3, row / 3)
+    box = ninth_box(row, column)
     while True:
         scene = random_scene(rng, named=2, tiny=0, size=(size, size))
         used = {(shape.colour, shape.kind) for shape in scene.shapes}
@@ -190,6 +189,11 @@ def scene_with_hidden_shape(
         closer = together.seen(box)
         if closer is not None and [seen.shape for seen in closer] == [hidden]:
             return together, hidden
+
+
+def ninth_box(row: int, column: int) -> Box:
+    """Return the box of one of the nine crops, counted from 1."""
+    return ((column - 1) / 3, (row - 1) / 3, column / 3, row / 3)
 
 
 def _attempt(
