@@ -21,7 +21,7 @@ from typing import Any, TextIO
 import click
 
 from photosearch import console
-from photosearch.domain import CAPTION_STAGES, Query, Stage, Status, display_path
+from photosearch.domain import CAPTION_STAGES, Stage, display_path
 from photosearch.errors import LibraryLockedError, PhotosearchError, UnavailableError, UsageError
 from photosearch.library import PhotoLibrary
 from photosearch.paths import HOME_VARIABLE, AppPaths
@@ -36,31 +36,31 @@ _FOLDER = click.Path(path_type=Path)
 
 
 def run(open_window: OpenWindow, arguments: Sequence[str] | None = None) -> int:
-    """Run a command line and return its exit code; `open_window` serves a line without a command."""
+    """Run a command line and return its exit code; `open_window` is for one without a command."""
     # A file name or caption that the terminal's encoding lacks must not end the program.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = main.main(arguments, "photosearch", standalone_mode=False, obj=open_window)
-        return int(code or 0)
-    except click.exceptions.Exit as end:
-        return end.exit_code
+        return int(main.main(arguments, "photosearch", standalone_mode=False, obj=open_window) or 0)
     except click.Abort:
         return EXIT_STOPPED
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except UsageError as error:
-        click.echo(f"photosearch: {error}", err=True)
-        return EXIT_USAGE
     except PhotosearchError as error:
         click.echo(f"photosearch: {error}", err=True)
-        return EXIT_UNAVAILABLE if isinstance(error, UnavailableError) else EXIT_NOTHING
+        return _exit_code(error)
     except BrokenPipeError:
         # The reader has seen enough, as in `photosearch search dog | head`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_DONE
+
+
+def _exit_code(error: PhotosearchError) -> int:
+    if isinstance(error, UsageError):
+        return EXIT_USAGE
+    return EXIT_UNAVAILABLE if isinstance(error, UnavailableError) else EXIT_NOTHING
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from photosearch.captioning.models import check_gguf
 from photosearch.errors import PhotosearchError
 from photosearch.library import PhotoLibrary
 from photosearch.paths import AppPaths
@@ -81,7 +82,7 @@ def _library(paths: AppPaths) -> Iterator[Finding]:
             yield Finding("captioner", True, "none; see `photosearch models list`")
         else:
             try:
-                library.models.check(model)
+                check_gguf(model.model, model.mmproj)
                 yield Finding("captioner", True, f"{model.name} ({model.model})")
             except PhotosearchError as error:
                 yield Finding("captioner", False, str(error))

@@ -148,7 +148,7 @@ class ViewCaption:
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """A stored caption, one for each photo, view, model and prompt. `created_at` in Unix seconds."""
+    """A stored caption, one for each photo, view, model and prompt; times in Unix seconds."""
 
     photo_id: int
     view: str

@@ -1,4 +1,4 @@
-"""The library as its users see it: folders in, words in, photos out. The one door for GUI and CLI."""
+"""The library as its users see it: folders and words in, photos out. The door for GUI and CLI."""
 
 from __future__ import annotations
 
@@ -267,7 +267,7 @@ class PhotoLibrary:
 
     @property
     def models(self) -> ModelStore:
-        """The vision language models that were added; change them by `use_model` and `remove_model`."""
+        """The models that were added; `use_model` and `remove_model` change them."""
         return self._models
 
     def use_model(

@@ -68,7 +68,7 @@ class ServiceLock:
                 "itself; use its window, or stop it first."
             ) from None
 
-    def release(self) -> None:
+    def close(self) -> None:
         """Give the lock back; may be called twice."""
         self._lock.release()
 
@@ -110,7 +110,7 @@ class IndexService:
         self._closing = contextlib.ExitStack()
         try:
             paths.make()
-            self._closing.callback(ServiceLock(paths).release)
+            self._closing.callback(ServiceLock(paths).close)
             self._database = self._closing.enter_context(Database(paths.database))
             self._photos = PhotoStore(self._database)
             self._jobs = JobQueue(self._database)

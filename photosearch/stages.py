@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from pathlib import Path
 
 from photosearch.captioning import instant
 from photosearch.captioning.captioner import Captioner, CaptionerSpec, CaptionHandler, CaptionTask
@@ -22,17 +21,6 @@ from photosearch.workers.supervisor import WorkerLimits, WorkerPool
 _SPEED_WINDOW = 200
 _LLAVA_VIEW_PX = 672
 _LLAVA_VIEW_S = 600.0
-
-
-class ScanHandler:
-    """The scan stage in its worker: identity, size, date, camera and thumbnail of a file."""
-
-    def __init__(self, paths: AppPaths) -> None:
-        self._paths = paths
-
-    def __call__(self, path: Path) -> PictureInfo:
-        """Return what the file holds; raises DecodeError."""
-        return scan_picture(path, self._paths.thumbnail)
 
 
 class StageRunner:
@@ -77,7 +65,9 @@ def scan_runner(
         assert isinstance(info, PictureInfo)
         photos.record_scan(job, info, later)
 
-    pool = WorkerPool("scan", partial(ScanHandler, paths), size=processes, log=paths.log)
+    # Called in the worker, the outer partial makes the inner one: what the worker does with a path.
+    make_handler = partial(partial, scan_picture, thumbnails=paths.thumbnail)
+    pool = WorkerPool("scan", make_handler, size=processes, log=paths.log)
     return StageRunner(Stage.SCAN, "", pool, lambda job: job.path, save)
 
 

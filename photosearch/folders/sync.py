@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from collections import deque
@@ -13,14 +12,14 @@ from pathlib import Path
 from photosearch.domain import Folder, display_path
 from photosearch.errors import FolderOfflineError
 from photosearch.folders.scanner import ScanBatch, Unreadable, scan
+from photosearch.folders.settling import QUIET_S, Settling
 from photosearch.folders.watcher import Watcher
 from photosearch.storage.photo_store import PhotoStore
 
 _log = logging.getLogger(__name__)
 
 _SLICE_S = 0.05
-_SETTLE_S = 2.0
-_HINT_DELAY_S = 0.5
+_CHECK_WATCHES_EVERY_S = 5.0
 _RECONCILE_EVERY_S = 600.0
 # Where the system tells of no changes, looking is all there is.
 _POLL_EVERY_S = 60.0
@@ -51,8 +50,11 @@ class FolderSync:
         self._folders: dict[int, Folder] = {}
         self._queue: deque[tuple[int, Path]] = deque()
         self._walk: _Walk | None = None
-        self._due_s: dict[Path, float] = {}
+        self._settling = Settling()
         self._reconciled_s = time.monotonic()
+        self._checked_s = -_CHECK_WATCHES_EVERY_S
+        self.notices: list[str] = []
+        """Which folders can't be watched, and are looked through from time to time instead."""
         self._changed = False
 
     @property
@@ -63,19 +65,7 @@ class FolderSync:
     @property
     def unsettled(self) -> int:
         """How many places will be looked at again, as files there were just being written."""
-        return len(self._due_s)
-
-    @property
-    def notices(self) -> list[str]:
-        """Which folders can't be watched, and are looked through from time to time instead."""
-        if self._watcher is None:
-            return []
-        return [
-            f"{display_path(folder.path)} can't be watched ({problem}); it is looked through every "
-            f"{_POLL_EVERY_S:.0f} s instead."
-            for folder in self._folders.values()
-            if (problem := self._watcher.problem(folder.path))
-        ]
+        return len(self._settling)
 
     def reconcile(self) -> None:
         """Scan every folder anew."""
@@ -94,9 +84,11 @@ class FolderSync:
     def step(self) -> bool:
         """Work for a slice of time; True if there is more to do at once."""
         now = time.monotonic()
-        self._take_hints(now)
-        self._queue_what_is_due(now)
-        if now - self._reconciled_s > (_POLL_EVERY_S if self.notices else _RECONCILE_EVERY_S):
+        self._check_watches(now)
+        self._take_hints()
+        self._queue_what_has_settled()
+        poll = self.notices or not all(folder.online for folder in self._folders.values())
+        if now - self._reconciled_s > (_POLL_EVERY_S if poll else _RECONCILE_EVERY_S):
             self.reconcile()
         while time.monotonic() - now < _SLICE_S:
             if self._walk is None and not self._begin_next():
@@ -137,7 +129,7 @@ class FolderSync:
             folder = self._folders.get(folder_id)
             if folder is not None:
                 known = self._photos.known_files(below)
-                batches = scan(folder.path, known, below=below, settle_s=_SETTLE_S)
+                batches = scan(folder.path, known, below=below, settle_s=QUIET_S)
                 self._walk = _Walk(folder, batches, is_whole=below == folder.path)
                 return True
         return False
@@ -161,8 +153,7 @@ class FolderSync:
             self._photos.apply(walk.folder.id, batch.events)
             self._changed = True
         walk.unreadable.extend(batch.unreadable)
-        again_s = time.monotonic() + _SETTLE_S
-        self._due_s.update(dict.fromkeys(batch.unsettled, again_s))
+        self._settling.hold(batch.unsettled)
 
     def _found_online(self, walk: _Walk) -> None:
         named = [f"{display_path(u.path)}: {u.reason}" for u in walk.unreadable[:_NAMED_UNREADABLE]]
@@ -175,32 +166,39 @@ class FolderSync:
         if (known.problem, known.online) != (problem, online):
             self._photos.set_problem(folder.id, problem, online=online)
             self._changed = True
-            with contextlib.suppress(KeyError):
-                del self._folders[folder.id]
             self._look_for_folders()
 
     # Hints
 
-    def _take_hints(self, now_s: float) -> None:
+    def _check_watches(self, now_s: float) -> None:
+        if self._watcher is None or now_s - self._checked_s < _CHECK_WATCHES_EVERY_S:
+            return
+        self._checked_s = now_s
+        self.notices = []
+        for folder in self._folders.values():
+            # Repairs a watch that was lost, as when a drive comes back.
+            if (problem := self._watcher.add(folder.path)) and folder.online:
+                self.notices.append(
+                    f"{display_path(folder.path)} can't be watched ({problem}); it is looked "
+                    f"through every {_POLL_EVERY_S:.0f} s instead."
+                )
+
+    def _take_hints(self) -> None:
         if self._watcher is None:
             return
-        if self._watcher.overflowed():
-            _log.warning("Changes came faster than they could be followed: looking everywhere.")
-            self.reconcile()
-        for path in self._watcher.drain():
-            self._due_s.setdefault(path, now_s + _HINT_DELAY_S)
+        overflowed = self._watcher.overflowed()
+        for folder in self._folders.values():
+            if folder.path in overflowed:
+                self._queue.append((folder.id, folder.path))
+        self._settling.hold(self._watcher.drain())
 
-    def _queue_what_is_due(self, now_s: float) -> None:
-        due = {path for path, due_s in self._due_s.items() if due_s <= now_s}
-        if not due:
-            return
-        for path in due:
-            del self._due_s[path]
-        if len(due) > _MANY_HINTS:
-            due = {path.parent for path in due}
-        for path in due:
+    def _queue_what_has_settled(self) -> None:
+        settled = set(self._settling.released())
+        if len(settled) > _MANY_HINTS:
+            settled = {path.parent for path in settled}
+        for path in settled:
             # What lies inside another of them is scanned with it.
-            if any(parent in due for parent in path.parents):
+            if any(parent in settled for parent in path.parents):
                 continue
             for folder in self._folders.values():
                 if path.is_relative_to(folder.path):

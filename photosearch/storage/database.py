@@ -12,9 +12,9 @@ from typing import Any
 
 from photosearch.errors import (
     DiskFullError,
-    UnavailableError,
     LibraryDamagedError,
     LibraryTooNewError,
+    UnavailableError,
 )
 
 _BUSY_TIMEOUT_S = 30.0

@@ -36,7 +36,7 @@ class PhotoFile:
 
 
 class PhotoStore:
-    """Reads and writes folders, files and photos; a file row never outlives its folder."""
+    """Reads and writes folders, files and photos."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -46,7 +46,8 @@ class PhotoStore:
     def folders(self) -> list[Folder]:
         """Return the added folders by path, with how many photos each holds."""
         rows = self._database.query(
-            "SELECT folder.id, folder.path, online, problem, count(DISTINCT file.photo_id) AS photos"
+            "SELECT folder.id, folder.path, online, problem,"
+            " count(DISTINCT file.photo_id) AS photos"
             " FROM folder LEFT JOIN file ON file.folder_id = folder.id"
             " GROUP BY folder.id ORDER BY folder.path"
         )

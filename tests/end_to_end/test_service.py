@@ -1,0 +1,404 @@
+"""The service with real folders, processes, SQLite and Tantivy; only the captioner is scripted."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+
+import psutil
+import pytest
+import scripted
+from scripted import paint
+
+from photosearch.domain import Query, Stage
+from photosearch.errors import DiskFullError, LibraryLockedError
+from photosearch.library import PhotoLibrary
+from photosearch.paths import AppPaths
+from photosearch.service import IndexService
+
+RED, GREEN, BLUE, WHITE, HOSTILE = scripted.COLOURS
+
+
+@pytest.fixture
+def library(paths):
+    with PhotoLibrary(paths) as library:
+        yield library
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    folder = tmp_path / "pictures"
+    paint(folder / "red.jpg", RED)
+    paint(folder / "2019" / "green.png", GREEN)
+    paint(folder / "2019" / "blue.webp", BLUE)
+    return folder
+
+
+def captioners(*specs):
+    return lambda paths: list(specs or (scripted.tagger_spec(), scripted.spec()))
+
+
+def run(paths, *specs, **options):
+    minutes = options.pop("minutes", 2)
+    with IndexService(paths, find_captioners=captioners(*specs), **options) as service:
+        service.run(minutes=minutes)
+        return service.notices
+
+
+@contextmanager
+def watching(paths, *specs):
+    """Run a watching service in a thread."""
+    with IndexService(paths, find_captioners=captioners(*specs), watch=True) as service:
+        thread = threading.Thread(target=service.run)
+        thread.start()
+        try:
+            yield service
+        finally:
+            service.stop()
+            thread.join(20)
+            assert not thread.is_alive()
+
+
+def found(library, text):
+    results = library.search(library.parse(text), limit=1000)
+    return sorted(hit.path.name for hit in results.hits if hit.path and not hit.partial)
+
+
+def wait_for(condition, within_s=30):
+    deadline = time.monotonic() + within_s
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+    return value
+
+
+def test_a_folder_goes_in_and_words_come_out(paths, library, pictures):
+    library.add_folder(pictures)
+    run(paths)
+    assert found(library, "dog") == ["green.png", "red.jpg"]
+    assert found(library, "dogs running") == ["green.png"]
+    assert found(library, "dog -beach") == ["red.jpg"]
+    assert found(library, "") == ["blue.webp", "green.png", "red.jpg"]
+    status = library.status()
+    assert status.photo_count == 3
+    assert library.failures() == []
+    for hit in library.search(Query()).hits:
+        assert library.thumbnail_path(hit.sha256).is_file()
+
+
+def test_a_second_run_has_nothing_to_do(paths, library, pictures):
+    library.add_folder(pictures)
+    run(paths)
+    before = {c.created_at for _, c in library.captions()}
+    assert run(paths) == []
+    assert {c.created_at for _, c in library.captions()} == before
+
+
+def test_stages_can_be_run_one_by_one(paths, library, pictures):
+    library.add_folder(pictures)
+    run(paths, stages=[Stage.SCAN])
+    assert library.status().photo_count == 3
+    assert list(library.captions()) == []
+    run(paths, stages=[Stage.TAGS])
+    assert {c.model for _, c in library.captions()} == {"scripted-tags"}
+
+
+def test_all_photos_pass_a_stage_before_any_starts_the_next(paths, library, pictures):
+    library.add_folder(pictures)
+    spec = scripted.spec(stages=[Stage.FULL, Stage.HALVES], processes=1)
+    run(paths, spec)
+    views = [c.view for _, c in sorted(library.captions(), key=lambda row: row[1].created_at)]
+    assert views[:3] == ["whole"] * 3
+    assert all(view.startswith("half-") for view in views[3:])
+
+
+def test_what_a_photo_does_to_its_worker_costs_only_that_photo(paths, library, pictures):
+    for name in ("crash", "hang", "leak", "refuse", "bug"):
+        paint(pictures / f"{name}.png", getattr(scripted, name.upper()))
+    library.add_folder(pictures)
+    run(paths, scripted.spec(view_s=1.0))
+    assert found(library, "dog") == ["green.png", "red.jpg"]
+    reasons = {failure.path.name: failure.reason for failure in library.failures()}
+    assert set(reasons) == {"crash.png", "hang.png", "leak.png", "refuse.png", "bug.png"}
+    assert "three" in reasons["crash.png"] or "3 tries" in reasons["crash.png"]
+    assert "SIGSEGV" in reasons["crash.png"]
+    assert "longer than 1 s" in reasons["hang.png"]
+    assert "emory" in reasons["leak.png"]
+    assert reasons["refuse.png"] == "the model has no words for this"
+    assert "KeyError" in reasons["bug.png"]
+    assert len(found(library, "")) == 8, "they are found by everything else"
+    assert library.retry() == 5
+    assert library.failures() == []
+
+
+def test_a_model_that_can_not_be_loaded_stops_its_stage_with_one_message(paths, library, pictures):
+    library.add_folder(pictures)
+    notices = run(paths, scripted.tagger_spec(), scripted.spec(make=scripted.refuse_to_start))
+    assert notices == ["the scripted model can't be loaded"]
+    assert library.failures() == []
+    assert found(library, "dog") == ["green.png", "red.jpg"]
+    run(paths)
+    assert found(library, "barn") == ["red.jpg"]
+
+
+def test_hostile_captions_are_stored_and_found_as_they_are(paths, library, tmp_path):
+    paint(tmp_path / "pictures" / "evil.png", HOSTILE)
+    library.add_folder(tmp_path / "pictures")
+    run(paths)
+    assert found(library, "bold quotes") == ["evil.png"]
+    details = library.photo(library.find_photo(str(tmp_path / "pictures" / "evil.png")))
+    assert details.captions[0].text == scripted.COLOURS[HOSTILE]
+
+
+def test_copies_moves_and_returns_keep_captions_without_captioning_again(paths, library, pictures):
+    library.add_folder(pictures)
+    run(paths)
+    before = list(library.captions())
+    shutil.copy(pictures / "red.jpg", pictures / "copy.jpg")
+    (pictures / "2019" / "green.png").rename(pictures / "moved.png")
+    kept = (pictures / "2019" / "blue.webp").read_bytes()
+    (pictures / "2019" / "blue.webp").unlink()
+    run(paths)
+    assert found(library, "dog") in (["copy.jpg", "moved.png"], ["moved.png", "red.jpg"])
+    assert found(library, "boat") == []
+    (pictures / "back.webp").write_bytes(kept)
+    run(paths)
+    assert found(library, "boat") == ["back.webp"]
+    assert list(library.captions()) == before
+
+
+def test_a_changed_file_is_read_again(paths, library, pictures):
+    library.add_folder(pictures)
+    run(paths)
+    paint(pictures / "red.jpg", WHITE, size=(120, 80))
+    run(paths)
+    assert found(library, "barn") == []
+    assert found(library, "cat") == ["red.jpg"]
+
+
+def test_a_file_that_became_unreadable_is_a_failure_and_no_hit(paths, library, pictures):
+    library.add_folder(pictures)
+    run(paths)
+    (pictures / "red.jpg").write_bytes((pictures / "red.jpg").read_bytes()[:300])
+    run(paths)
+    assert found(library, "barn") == []
+    (failure,) = library.failures()
+    assert failure.path.name == "red.jpg"
+    assert failure.stage is Stage.SCAN
+
+
+def test_a_folder_that_is_gone_is_offline_and_stays_findable(paths, library, pictures, tmp_path):
+    library.add_folder(pictures)
+    run(paths)
+    pictures.rename(tmp_path / "elsewhere")
+    run(paths)
+    (folder,) = library.folders()
+    assert not folder.online
+    assert "not there" in folder.problem
+    assert found(library, "barn") == ["red.jpg"]
+    pictures.mkdir()
+    run(paths)
+    assert found(library, "barn") == ["red.jpg"], "an empty mount point deletes nothing"
+    pictures.rmdir()
+    (tmp_path / "elsewhere").rename(pictures)
+    run(paths)
+    (folder,) = library.folders()
+    assert folder.online
+    assert folder.problem == ""
+
+
+def test_removing_a_folder_takes_its_photos_out_of_the_answers(paths, library, pictures):
+    folder = library.add_folder(pictures)
+    run(paths)
+    library.remove_folder(folder.id)
+    run(paths)
+    assert found(library, "") == []
+    library.add_folder(pictures)
+    run(paths, stages=[Stage.SCAN])
+    assert found(library, "barn") == ["red.jpg"], "captions were kept"
+
+
+def test_a_watching_service_follows_the_folders(paths, library, pictures):
+    library.add_folder(pictures)
+    with watching(paths):
+        wait_for(lambda: found(library, "dog") == ["green.png", "red.jpg"])
+        paint(pictures / "new" / "cat.png", WHITE)
+        wait_for(lambda: found(library, "cat") == ["cat.png"])
+        (pictures / "new" / "cat.png").rename(pictures / "renamed.png")
+        wait_for(lambda: found(library, "cat") == ["renamed.png"])
+        (pictures / "red.jpg").unlink()
+        wait_for(lambda: found(library, "barn") == [])
+        shutil.rmtree(pictures / "2019")
+        wait_for(lambda: found(library, "dog") == [])
+
+
+def test_a_file_that_still_grows_is_waited_for(paths, library, pictures, tmp_path):
+    library.add_folder(pictures)
+    content = paint(tmp_path / "slow.png", WHITE, size=(600, 400)).read_bytes()
+    with watching(paths):
+        wait_for(lambda: found(library, "dog"))
+        with (pictures / "slow.png").open("wb") as file:
+            for n in range(15):
+                file.write(content[n * len(content) // 15 : (n + 1) * len(content) // 15])
+                file.flush()
+                time.sleep(0.2)
+        wait_for(lambda: found(library, "cat") == ["slow.png"])
+        assert library.failures() == []
+
+
+def test_a_running_service_takes_new_folders_pause_and_stop(paths, library, pictures, tmp_path):
+    library.add_folder(pictures)
+    with watching(paths) as service:
+        wait_for(lambda: found(library, "dog"))
+        assert wait_for(lambda: library.status().service_pid) == os.getpid()
+        library.set_paused(True)
+        wait_for(lambda: service._paused)
+        paint(tmp_path / "more" / "cat.png", WHITE)
+        library.add_folder(tmp_path / "more")
+        wait_for(lambda: library.status().file_count == 4)
+        assert found(library, "cat") == []
+        assert library.status().paused
+        library.set_paused(False)
+        wait_for(lambda: found(library, "cat") == ["cat.png"])
+
+
+def test_a_second_service_is_refused_with_a_clear_message(paths, library):
+    with (
+        IndexService(paths, find_captioners=captioners()),
+        pytest.raises(LibraryLockedError, match="Another photosearch"),
+    ):
+        IndexService(paths, find_captioners=captioners())
+    IndexService(paths, find_captioners=captioners()).close()
+
+
+def test_a_broken_index_is_rebuilt_and_said_so(paths, library, pictures):
+    library.add_folder(pictures)
+    run(paths)
+    for file in paths.index.rglob("*"):
+        if file.is_file():
+            file.write_bytes(b"rubbish")
+    with PhotoLibrary(paths) as again:
+        assert found(again, "dog") == ["green.png", "red.jpg"]
+        assert any("rebuilt" in notice for notice in again.status().notices)
+    shutil.rmtree(paths.index)
+    run(paths)
+    with PhotoLibrary(paths) as again:
+        assert found(again, "dog") == ["green.png", "red.jpg"]
+
+
+def test_reindex_gives_the_same_answers(paths, library, pictures):
+    library.add_folder(pictures)
+    run(paths)
+    queries = ["", "dog", "dog beach", '"blue boat"', "man woman"]
+    before = [library.search(library.parse(q), refine=5) for q in queries]
+    assert library.reindex() == 3
+    for query, old in zip(queries, before, strict=True):
+        new = library.search(library.parse(query), refine=5)
+        # Equally good hits may change places.
+        assert sorted((h.partial, h.photo_id) for h in new.hits) == sorted(
+            (h.partial, h.photo_id) for h in old.hits
+        )
+        assert new.refine == old.refine
+        assert (new.total, new.partial_total) == (old.total, old.partial_total)
+
+
+def test_originals_are_never_written_to(paths, library, pictures):
+    def state():
+        return {
+            p: (p.read_bytes(), p.stat().st_mtime_ns) for p in pictures.rglob("*") if p.is_file()
+        }
+
+    before = state()
+    library.add_folder(pictures)
+    run(paths)
+    library.preview(library.find_photo(str(pictures / "red.jpg")))
+    library.reindex()
+    assert state() == before
+
+
+SERVICE = """
+import sys
+from pathlib import Path
+import scripted
+from photosearch.paths import AppPaths
+from photosearch.service import IndexService
+
+if __name__ == "__main__":
+    def captioners(paths):
+        return [scripted.tagger_spec(), scripted.spec(slow_s=0.02)]
+    with IndexService(AppPaths(Path(sys.argv[1])), find_captioners=captioners) as service:
+        service.run()
+        print("finished", flush=True)
+"""
+
+
+def start_service(paths, tmp_path):
+    script = tmp_path / "run_service.py"
+    script.write_text(SERVICE)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen(
+        [sys.executable, script, paths.home], env=environment, stdout=subprocess.PIPE
+    )
+
+
+def test_kills_at_any_moment_lose_nothing_and_double_nothing(paths, library, tmp_path):
+    pictures = tmp_path / "pictures"
+    for n in range(40):
+        paint(pictures / f"{n}.png", [RED, GREEN, BLUE, WHITE][n % 4])
+    library.add_folder(pictures)
+    saved = set()
+    for round_ in range(6):
+        with start_service(paths, tmp_path) as process:
+            # A new moment each time: during start, scan, tagging, captioning.
+            with_work = time.monotonic() + 0.5 + 0.6 * round_
+            while time.monotonic() < with_work and process.poll() is None:
+                time.sleep(0.02)
+            children = psutil.Process(process.pid).children() if process.poll() is None else []
+            if children and round_ % 2:
+                children[-1].send_signal(signal.SIGKILL)
+                time.sleep(0.1)
+            process.kill()
+        now = {(sha, c.view, c.model, c.text) for sha, c in library.captions()}
+        assert saved <= now, "what was saved is still there"
+        saved = now
+    with start_service(paths, tmp_path) as process:
+        assert process.stdout.read().strip() == b"finished"
+    rows = [(sha, c.view, c.model) for sha, c in library.captions()]
+    assert len(rows) == len(set(rows)) == 40 + 40
+    assert found(library, "barn") == sorted(f"{n}.png" for n in range(0, 40, 4))
+    assert library.failures() == []
+    before = found(library, "dog")
+    library.reindex()
+    assert found(library, "dog") == before
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 3 MB, where this user may mount one."""
+    mount = tmp_path / "small"
+    mount.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(mount)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a small file system")
+    yield mount
+    subprocess.run(["umount", "-l", mount], check=True)
+
+
+def test_a_full_disk_is_told_and_the_next_run_goes_on(small_disk, pictures):
+    paths = AppPaths(small_disk / "library")
+    with PhotoLibrary(paths) as library:
+        library.add_folder(pictures)
+        ballast = small_disk / "ballast"
+        with pytest.raises(OSError, match="No space"), ballast.open("wb", buffering=0) as file:
+            while True:
+                file.write(b"x" * 4096)
+        with pytest.raises(DiskFullError, match="full"):
+            run(paths)
+        ballast.unlink()
+        run(paths)
+        assert found(library, "dog") == ["green.png", "red.jpg"]
+        assert library.failures() == []

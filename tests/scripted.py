@@ -1,0 +1,111 @@
+"""The one fake of the tests: a captioner that says, or does, what a picture's colour tells it to.
+
+It runs inside the real worker, in place of a model that would behave as badly only at times.
+"""
+
+import os
+import signal
+import time
+import zlib
+from functools import partial
+from pathlib import Path
+
+from PIL import Image
+
+from photosearch.captioning.captioner import CaptionerSpec
+from photosearch.domain import Stage, Tag, ViewCaption
+from photosearch.errors import CaptionError, ModelError
+from photosearch.imaging.crops import WHOLE, views
+
+COLOURS = {
+    (200, 30, 30): "A red barn beside two dogs on a meadow.",
+    (30, 160, 30): "A man is running with his dog on the beach.",
+    (30, 30, 200): "A blue boat on the sea, and a woman with a frisbee.",
+    (240, 240, 240): "A white cat sleeps on a couch.",
+    (10, 10, 10): '<b>bold</b> \x00\x1b[31m "quotes" \u202egnp.exe\u202c ' + "word " * 2000,
+}
+CRASH = (255, 0, 255)
+HANG = (0, 255, 255)
+LEAK = (255, 255, 0)
+REFUSE = (128, 128, 0)
+BUG = (0, 128, 128)
+
+
+class ScriptedCaptioner:
+    prompt = "Describe."
+
+    def __init__(self, model="scripted", slow_s=0.0):
+        self.model = model
+        self._slow_s = slow_s
+
+    def caption(self, image, views):
+        colour = image.resize((1, 1)).getpixel((0, 0))
+        behaviour = _nearest(colour, [*COLOURS, CRASH, HANG, LEAK, REFUSE, BUG])
+        time.sleep(self._slow_s)
+        if behaviour == CRASH:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if behaviour == HANG:
+            time.sleep(600)
+        if behaviour == LEAK:
+            held = []
+            while True:
+                held.append(b"x" * (100 << 20))
+        if behaviour == REFUSE:
+            raise CaptionError("the model has no words for this")
+        if behaviour == BUG:
+            raise KeyError("a bug in the captioner")
+        return [ViewCaption(view.name, COLOURS[behaviour]) for view in views]
+
+    def close(self):
+        pass
+
+
+class ScriptedTagger(ScriptedCaptioner):
+    prompt = ""
+
+    def caption(self, image, views):
+        (said,) = super().caption(image, views)
+        words = [word for word in ("dog", "cat", "boat") if word in said.text]
+        tags = tuple(Tag(word, 0.9) for word in words)
+        return [ViewCaption("whole", ", ".join(words), tags)] if tags else []
+
+
+def refuse_to_start():
+    raise ModelError("the scripted model can't be loaded")
+
+
+def _nearest(colour, choices):
+    return min(choices, key=lambda c: sum((a - b) ** 2 for a, b in zip(c, colour, strict=True)))
+
+
+def spec(model="scripted", *, make=None, stages=(Stage.FULL,), slow_s=0.0, **limits):
+    """Return the spec of a scripted captioner, with limits that tests can wait for."""
+    limits = {"view_s": 3.0, "memory_mb": 400, **limits}
+    return CaptionerSpec(
+        model,
+        prompt=ScriptedCaptioner.prompt,
+        make=make or partial(ScriptedCaptioner, model, slow_s),
+        views={stage: views(stage) for stage in stages},
+        view_px=64,
+        **limits,
+    )
+
+
+def tagger_spec():
+    return CaptionerSpec(
+        "scripted-tags",
+        prompt="",
+        make=partial(ScriptedTagger, "scripted-tags"),
+        views={Stage.TAGS: (WHOLE,)},
+        view_px=64,
+    )
+
+
+def paint(path: Path, colour, size=(96, 64), **save):
+    """Write a picture of one colour; a pixel of its own makes each path another photo."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.new("RGB", size, colour)
+    mark = zlib.crc32(os.fsencode(path))
+    image.putpixel((0, 0), (mark % 256, mark // 256 % 256, mark // 65536 % 256))
+    image.save(path, **({"quality": 95} | save))
+    return path
