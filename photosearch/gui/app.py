@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 from collections.abc import Sequence
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from PySide6.QtCore import QLibraryInfo, QLocale, QSettings, Qt, QTimer, QTransl
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
+from photosearch.domain import display_path
 from photosearch.errors import PhotosearchError
 from photosearch.gui import icons
 from photosearch.gui.background import Background, Lane
@@ -105,18 +107,17 @@ class Session:
         self._library.close()
 
 
-def _show_bugs(window: MainWindow) -> None:
+def _show_bugs(window: MainWindow, log: Path) -> None:
+    """Write bugs into the file `log` and tell of them in `window`, instead of ending silently."""
+
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if issubclass(kind, KeyboardInterrupt):
-            QApplication.quit()
+            window.close()
             return
         _log.error("A bug", exc_info=(kind, error, trace))
         sys.__excepthook__(kind, error, trace)
-        window.messages.say(
-            window.tr(
-                "Something went wrong inside photosearch: %1. The log has the details."
-            ).replace("%1", kind.__name__)
-        )
+        message = window.tr("Something went wrong inside photosearch (%1). Details are in %2.")
+        window.messages.say(message.replace("%1", kind.__name__).replace("%2", display_path(log)))
 
     sys.excepthook = hook
 
@@ -126,7 +127,12 @@ def run(paths: AppPaths, folder: Path | None = None, argv: Sequence[str] = ()) -
     app = make_application(argv)
     session = Session(app, paths, folder)
     previous_hook = sys.excepthook
-    _show_bugs(session.window)
+    log = paths.home / "window.log"
+    # The file is made when there is something to write: most days there is not.
+    log_handler = RotatingFileHandler(log, maxBytes=1 << 20, backupCount=1, delay=True)
+    log_handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.getLogger("photosearch").addHandler(log_handler)
+    _show_bugs(session.window, log)
     # Python runs signal handlers between its own instructions only: the timer gives it some.
     heartbeat = QTimer()
     heartbeat.start(250)
@@ -142,5 +148,7 @@ def run(paths: AppPaths, folder: Path | None = None, argv: Sequence[str] = ()) -
         heartbeat.stop()
         session.close()
         sys.excepthook = previous_hook
+        logging.getLogger("photosearch").removeHandler(log_handler)
+        log_handler.close()
         for number, handler in handlers.items():
             signal.signal(number, handler)

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 from photosearch.domain import Clause, Query, SearchResults, Stage, Status, TermCount
 from photosearch.gui import icons, text
 from photosearch.gui.background import Background
+from photosearch.gui.folders_panel import trouble
 from photosearch.gui.refine_row import RefineRow
 from photosearch.gui.results_model import Answer, ResultsModel
 from photosearch.gui.results_view import ResultsView
@@ -80,7 +81,7 @@ class BrowsePage(QWidget):
         button.setIconSize(QSize(20, 20))
         button.setToolTip(name)
         button.setAccessibleName(name)
-        button.setFixedSize(36, 36)
+        button.setFixedSize(44, 44)
         return button
 
     def _make_words_area(self) -> QScrollArea:
@@ -108,7 +109,7 @@ class BrowsePage(QWidget):
 
     def _lay_out(self) -> None:
         search_line = QHBoxLayout()
-        search_line.setSpacing(8)
+        search_line.setSpacing(4)
         top = Qt.AlignmentFlag.AlignTop
         search_line.addWidget(self.sidebar_button, 0, top)
         search_line.addWidget(self.bar, 1)
@@ -248,7 +249,8 @@ class BrowsePage(QWidget):
         searching = page in (self.view, self.nothing_page)
         self.summary.setVisible(searching)
         self.refine.setVisible(searching)
-        self.bar.setEnabled(bool(status.folders))
+        for widget in (self.bar, self.sidebar_button, self.words_button):
+            widget.setEnabled(bool(status.folders))
 
     @staticmethod
     def _is_indexing(status: Status) -> bool:
@@ -268,9 +270,9 @@ class BrowsePage(QWidget):
 
     def _say_no_photos(self, status: Status) -> None:
         problems = [
-            f"{text.folder_text(folder.path)}: {folder.problem}"
+            f"{text.folder_text(folder.path)}: {trouble(folder)}"
             for folder in status.folders
-            if folder.problem
+            if trouble(folder)
         ]
         names = ", ".join(text.folder_text(folder.path) for folder in status.folders)
         looked = self.tr("There is no picture file in %1.").replace("%1", names)

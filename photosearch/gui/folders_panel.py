@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import (
+    QCoreApplication,
     QModelIndex,
     QPersistentModelIndex,
     QPoint,
@@ -44,6 +45,14 @@ _LINE_PX = 32
 _PROBLEM_PX = 18
 
 
+def trouble(folder: Folder) -> str:
+    """Return what is wrong with a folder, or nothing."""
+    if folder.problem:
+        return folder.problem
+    offline = QCoreApplication.translate("folders", "Not connected; it comes back by itself")
+    return "" if folder.online else offline
+
+
 class _Row(QStyledItemDelegate):
     """Name and count; the problem below, if there is one."""
 
@@ -51,7 +60,7 @@ class _Row(QStyledItemDelegate):
         self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
     ) -> QSize:
         folder: Folder = index.data(_FOLDER_ROLE)
-        return QSize(0, _LINE_PX + (_PROBLEM_PX + 4 if folder.problem else 0))
+        return QSize(0, _LINE_PX + (_PROBLEM_PX + 4 if trouble(folder) else 0))
 
     def paint(
         self,
@@ -72,12 +81,12 @@ class _Row(QStyledItemDelegate):
             painter.setBrush(colours.color(role.AlternateBase))
             painter.drawRoundedRect(area, 6, 6)
         line = QRect(area.left(), area.top(), area.width(), _LINE_PX)
-        ink = colours.color(role.BrightText if folder.problem else role.PlaceholderText)
+        ink = colours.color(role.BrightText if trouble(folder) else role.PlaceholderText)
         mirrored = option.direction == Qt.LayoutDirection.RightToLeft
         icon_x = line.right() - 26 if mirrored else line.left() + 8
         icons.paint(
             painter,
-            "warning" if folder.problem else "folder",
+            "warning" if trouble(folder) else "folder",
             QRectF(icon_x, line.center().y() - 8.5, 18, 18),
             ink,
         )
@@ -90,10 +99,12 @@ class _Row(QStyledItemDelegate):
         name = metrics.elidedText(index.data(), Qt.TextElideMode.ElideMiddle, room)
         painter.setPen(colours.color(role.Text))
         painter.drawText(inner, flag.AlignVCenter | flag.AlignLeading, name)
-        if folder.problem:
+        if trouble(folder):
             below = QRect(inner.left(), line.bottom() - 3, inner.width(), _PROBLEM_PX)
             painter.setPen(ink)
-            problem = metrics.elidedText(folder.problem, Qt.TextElideMode.ElideRight, below.width())
+            problem = metrics.elidedText(
+                trouble(folder), Qt.TextElideMode.ElideRight, below.width()
+            )
             painter.drawText(below, flag.AlignVCenter | flag.AlignLeading, problem)
         painter.restore()
 
@@ -157,11 +168,11 @@ class FoldersPanel(QFrame):
             item = QStandardItem(display_path(folder.path.name or folder.path))
             item.setData(folder, _FOLDER_ROLE)
             tip = text.folder_text(folder.path)
-            if folder.problem:
-                tip += f" – {folder.problem}"
+            if trouble(folder):
+                tip += f" – {trouble(folder)}"
             item.setToolTip(text.plain_tooltip(tip))
             photos = self.tr("%Ln photo(s)", None, folder.photo_count)
-            item.setAccessibleDescription(f"{photos} {folder.problem}".strip())
+            item.setAccessibleDescription(f"{photos} {trouble(folder)}".strip())
             self._model.appendRow(item)
             if current is not None and current.id == folder.id:
                 self.list.setCurrentIndex(item.index())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QByteArray, QRect, QRectF, QSize, Qt
+from PySide6.QtCore import QByteArray, QPointF, QRect, QRectF, QSize, QSizeF, Qt
 from PySide6.QtGui import QColor, QIcon, QIconEngine, QImage, QPainter, QPalette, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QApplication
@@ -40,6 +40,18 @@ def paint(painter: QPainter, name: str, where: QRectF, ink: QColor) -> None:
     """Paint the icon `name` into `where`."""
     svg = _SVG.format(ink=ink.name(), shape=_SHAPES[name])
     QSvgRenderer(QByteArray(svg.encode())).render(painter, where)
+
+
+def pixmap(name: str, size: QSize, ink: QColor, ratio: float = 1.0) -> QPixmap:
+    """Return the icon `name` as a picture of logical `size` for a screen of density `ratio`."""
+    picture = QPixmap(size * ratio)
+    picture.setDevicePixelRatio(ratio)
+    picture.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(picture)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    paint(painter, name, QRectF(QPointF(), QSizeF(size)), ink)
+    painter.end()
+    return picture
 
 
 class _Engine(QIconEngine):

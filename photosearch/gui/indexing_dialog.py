@@ -5,10 +5,10 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QDialog,
-    QDialogButtonBox,
     QGridLayout,
     QLabel,
     QProgressBar,
+    QPushButton,
     QVBoxLayout,
     QWidget,
 )
@@ -38,8 +38,8 @@ class IndexingDialog(QDialog):
         self._grid.setVerticalSpacing(12)
         self._grid.setColumnStretch(1, 1)
         self.rows: dict[str, tuple[QLabel, QProgressBar, QLabel]] = {}
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
-        buttons.rejected.connect(self.close)
+        close = QPushButton(self.tr("Close"))
+        close.clicked.connect(self.close)
         column = QVBoxLayout(self)
         column.setContentsMargins(24, 24, 24, 16)
         column.setSpacing(16)
@@ -47,7 +47,7 @@ class IndexingDialog(QDialog):
         column.addLayout(self._grid)
         column.addWidget(self._hint)
         column.addStretch(1)
-        column.addWidget(buttons)
+        column.addWidget(close, 0, Qt.AlignmentFlag.AlignRight)
 
     def show_status(self, status: Status) -> None:
         """Show `status`."""

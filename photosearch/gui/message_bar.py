@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QEvent, QRectF, QSize, Qt
-from PySide6.QtGui import QPainter, QPalette, QPixmap
+from PySide6.QtCore import QEvent, QSize, Qt
+from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton
 
 from photosearch.gui import icons
@@ -56,15 +56,8 @@ class MessageBar(QFrame):
             self._act()
 
     def _paint_sign(self) -> None:
-        ratio = self.devicePixelRatioF()
-        picture = QPixmap(QSize(20, 20) * ratio)
-        picture.setDevicePixelRatio(ratio)
-        picture.fill(Qt.GlobalColor.transparent)
-        painter = QPainter(picture)
         ink = self.palette().color(QPalette.ColorRole.BrightText)
-        icons.paint(painter, "warning", QRectF(0, 0, 20, 20), ink)
-        painter.end()
-        self._sign.setPixmap(picture)
+        self._sign.setPixmap(icons.pixmap("warning", QSize(20, 20), ink, self.devicePixelRatioF()))
 
     def changeEvent(self, event: QEvent) -> None:
         if event.type() == QEvent.Type.PaletteChange:

@@ -12,6 +12,7 @@ from photosearch.gui.background import Background
 from photosearch.gui.chip import Chip
 from photosearch.gui.flow_layout import FlowLayout
 from photosearch.gui.photo_story import MarkedCaption, PhotoStory
+from photosearch.gui.theme import tinted
 from photosearch.gui.words_panel import WordsPanel
 
 WIDTH_PX = 352
@@ -143,8 +144,8 @@ class PhotoPanel(QScrollArea):
         words = text.marked_html(
             marked.caption.text,
             list(marked.spans),
-            colours.color(QPalette.ColorRole.HighlightedText).name(),
-            colours.color(QPalette.ColorRole.Accent).name(),
+            colours.color(QPalette.ColorRole.Text).name(),
+            tinted(colours).name(),
         )
         block = QWidget()
         column = QVBoxLayout(block)

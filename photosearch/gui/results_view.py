@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import (
     QEvent,
     QItemSelection,
@@ -479,7 +481,7 @@ class ResultsView(QAbstractItemView):
         row = self.currentIndex().row()
         page = max(1, self.viewport().height() // self._geometry.pitch)
         ahead = -1 if self._geometry.mirrored else 1
-        moves = {
+        moves: dict[Qt.Key, Callable[[], int]] = {
             _KEYS.Key_Right: lambda: row + ahead,
             _KEYS.Key_Left: lambda: row - ahead,
             _KEYS.Key_Down: lambda: self._geometry.next_row(row, 1),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
-from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QPalette
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLineEdit, QSizePolicy, QToolButton
 
 from photosearch.domain import Clause, TermCount
@@ -52,11 +52,12 @@ class SearchBar(QFrame):
         self._completions: Completions | None = None
 
         glass = QLabel()
-        glass.setPixmap(icons.icon("search").pixmap(20, 20))
         glass.setFixedSize(20, HEIGHT_PX)
         self._glass = glass
+        self._paint_glass()
         self._clear = QToolButton()
         self._clear.setIcon(icons.icon("close"))
+        self._clear.setFixedSize(HEIGHT_PX, HEIGHT_PX)
         self._clear.setToolTip(self.tr("Clear the search"))
         self._clear.setAccessibleName(self.tr("Clear the search"))
         self._clear.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -275,10 +276,14 @@ class SearchBar(QFrame):
             return False
         return True
 
+    def _paint_glass(self) -> None:
+        ink = self.palette().color(QPalette.ColorRole.PlaceholderText)
+        self._glass.setPixmap(icons.pixmap("search", QSize(20, 20), ink, self.devicePixelRatioF()))
+
     def mousePressEvent(self, event: QMouseEvent) -> None:
         self._field.setFocus()
 
     def changeEvent(self, event: QEvent) -> None:
         if event.type() == QEvent.Type.PaletteChange:
-            self._glass.setPixmap(icons.icon("search").pixmap(20, 20))
+            self._paint_glass()
         super().changeEvent(event)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QEvent, QSize, Qt
+from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -67,7 +68,7 @@ class StatePage(QWidget):
         self.body.setText(body)
         self.body.setVisible(bool(body))
         for label in (self.title, self.body):
-            label.setMinimumHeight(label.heightForWidth(_TEXT_PX))
+            label.setMinimumHeight(max(0, label.heightForWidth(_TEXT_PX)))
         self.setAccessibleName(title)
         self.setAccessibleDescription(body)
 
@@ -105,9 +106,9 @@ class StatePage(QWidget):
         self.buttons = widgets
 
     def _paint_icon(self) -> None:
-        self._picture.setPixmap(
-            icons.icon(self._icon).pixmap(QSize(_ICON_PX, _ICON_PX), self.devicePixelRatioF())
-        )
+        ink = self.palette().color(QPalette.ColorRole.Dark)
+        size = QSize(_ICON_PX, _ICON_PX)
+        self._picture.setPixmap(icons.pixmap(self._icon, size, ink, self.devicePixelRatioF()))
 
     def changeEvent(self, event: QEvent) -> None:
         if event.type() == QEvent.Type.PaletteChange:

@@ -52,7 +52,7 @@ class StatusPanel(QFrame):
         self.progress.setFixedWidth(144)
         self.progress.setAccessibleName(self.tr("Progress of this stage"))
         self.failures_button = QPushButton()
-        self.failures_button.setFlat(True)
+        self.failures_button.setProperty("quiet", True)
         self.failures_button.setIcon(icons.icon("warning"))
         self.failures_button.clicked.connect(self.failures_wanted)
         self.count = QLabel()

@@ -78,6 +78,10 @@ QPushButton {{ background: {raised}; border: 1px solid {border}; border-radius: 
 QPushButton:hover {{ background: {hover}; }}
 QPushButton:focus {{ border: 1px solid {accent}; }}
 QPushButton:disabled {{ color: {faint}; }}
+QPushButton[quiet="true"] {{ background: transparent; border-color: transparent;
+  padding: 4px 8px; }}
+QPushButton[quiet="true"]:hover {{ background: {hover}; }}
+QPushButton[quiet="true"]:focus {{ border-color: {accent}; }}
 QPushButton[primary="true"] {{ background: {accent}; color: {on_accent}; border-color: {accent};
   font-weight: 600; }}
 QPushButton[primary="true"]:focus {{ border: 2px solid {text}; padding: 6px 15px; }}
@@ -157,6 +161,17 @@ def palette(colours: Colours) -> QPalette:
     for which in (role.WindowText, role.Text, role.ButtonText):
         result.setColor(QPalette.ColorGroup.Disabled, which, QColor(colours.faint))
     return result
+
+
+def tinted(colours: QPalette, share: float = 0.28) -> QColor:
+    """Return the base colour with some of the accent in it: what marks words in a text."""
+    base = colours.color(QPalette.ColorRole.Base)
+    accent = colours.color(QPalette.ColorRole.Accent)
+    mixed = (
+        round(b + (a - b) * share)
+        for b, a in zip(base.getRgb()[:3], accent.getRgb()[:3], strict=True)  # type: ignore[index]
+    )
+    return QColor(*mixed)
 
 
 def is_dark(colours: QPalette) -> bool:
