@@ -48,7 +48,8 @@ _LONGEST_SIDE = 1024
 _MOST_ASPECT = 20
 _PADDING = (122, 116, 104)
 _BATCH = 512
-_ERROR_LEVEL, _CONTINUED_LEVEL = 3, 5
+# ggml.h: enum ggml_log_level (llama-cpp-python lists an older numbering).
+_ERROR_LEVEL, _CONTINUED_LEVEL = 4, 5
 
 
 class _Log:
@@ -89,6 +90,10 @@ class LlavaCaptioner:
     def __init__(self, config: CaptionerConfig) -> None:
         self._config = config
         self._facts = check_gguf(config.model, config.mmproj)
+        if not (self._facts.speaks_llava or self._facts.chat_template):
+            raise ModelError(
+                f"{display_path(config.model)} has no chat template, so it can't be asked."
+            )
         self._stack = ExitStack()
         self._llama: Any = None
         self._context_size = 0
@@ -96,6 +101,7 @@ class LlavaCaptioner:
         try:
             self._load()
             self._text = self._prompt_text()
+            self._make_first_context()
         except BaseException:
             self.close()
             raise
@@ -168,10 +174,6 @@ class LlavaCaptioner:
             raise UsageError(f"The prompt may not hold {marker}, which stands for the picture.")
         if self._facts.speaks_llava:
             return LLAVA_PROMPT.format(image=marker, prompt=self._config.prompt)
-        if not self._facts.chat_template:
-            raise ModelError(
-                f"{display_path(self._config.model)} has no chat template, so it can't be asked."
-            )
         return self._rendered(marker)
 
     def _rendered(self, marker: str) -> str:
@@ -225,8 +227,7 @@ class LlavaCaptioner:
     def _describe(self, picture: Image.Image) -> str:
         _LOG.clear()
         with self._tokenized(picture) as chunks:
-            needed = mtmd_cpp.mtmd_helper_get_n_tokens(chunks) + self._config.max_tokens
-            self._make_context(needed, _chunk_list(chunks))
+            self._make_context(self._tokens_needed(chunks), _chunk_list(chunks))
             position = self._prefill(_chunk_list(chunks))
         words, ended = self._generate(position)
         return _cleaned(words, ended)
@@ -247,6 +248,25 @@ class LlavaCaptioner:
             if mtmd_cpp.mtmd_tokenize(self._mtmd, chunks, ctypes.byref(prompt), bitmaps, 1):
                 raise CaptionError(f"The model can't take in this picture.{_LOG.reason()}")
             yield chunks
+
+    def _make_first_context(self) -> None:
+        """Make room for a large picture now, so that what can't work fails before any photo."""
+        side = self._facts.image_side or _LONGEST_SIDE
+        try:
+            with self._tokenized(Image.new("RGB", (side, side))) as chunks:
+                tokens = self._tokens_needed(chunks)
+                most = llama_cpp.llama_model_n_ctx_train(self._model)
+                if tokens > most:
+                    raise UsageError(
+                        f"Picture, prompt and caption would take {tokens} tokens, and "
+                        f"{self._config.name} was trained for {most}: shorten the prompt."
+                    )
+                self._make_context(tokens, _chunk_list(chunks))
+        except CaptionError as error:
+            raise ModelError(f"{self._config.name} can't be used: {error}") from error
+
+    def _tokens_needed(self, chunks: Any) -> int:
+        return int(mtmd_cpp.mtmd_helper_get_n_tokens(chunks)) + self._config.max_tokens
 
     def _make_context(self, tokens: int, chunks: Sequence[Any]) -> None:
         """Make sure that the context is empty and holds `tokens`."""

@@ -14,11 +14,13 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from photosearch.captioning.gguf_header import GgufHeader
 from photosearch.domain import display_path
 from photosearch.errors import DiskFullError, ModelError, UnavailableError, UsageError
+
+if TYPE_CHECKING:
+    from photosearch.captioning.gguf_header import GgufHeader
 
 DEFAULT_PROMPT = "Describe this image in detail."
 """Asks for a full description, as LLaVA's own training data does (Liu et al., Visual Instruction
@@ -85,6 +87,9 @@ def check_gguf(model: Path, mmproj: Path) -> ModelFacts:
     Raises ModelError for files that are absent, unreadable, cut short, swapped, of other kinds, or
     that do not belong together. What is unknown here is left to llama.cpp.
     """
+    # It brings NumPy, which a command that only lists models need not wait for.
+    from photosearch.captioning.gguf_header import GgufHeader  # noqa: PLC0415
+
     text = GgufHeader(model)
     vision = GgufHeader(mmproj)
     if text.architecture == "clip" and vision.architecture != "clip":

@@ -2,55 +2,16 @@
 
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import gguf
 import numpy as np
 import pytest
+from gguf_files import MMPROJ, TEXT, rewritten
 
 from photosearch.captioning.gguf_header import GgufHeader
 from photosearch.captioning.models import ModelStore, check_gguf
 from photosearch.errors import ModelError, UnavailableError, UsageError
-
-TINY = Path(__file__).resolve().parents[1] / "tiny_llava"
-TEXT = TINY / "tiny-llava-text-f16.gguf"
-MMPROJ = TINY / "tiny-llava-mmproj-f16.gguf"
-
-
-def rewritten(
-    source: Path,
-    target: Path,
-    *,
-    keep: Callable[[str], bool] = lambda name: True,
-    change: dict[str, np.ndarray] | None = None,
-    metadata: dict[str, object] | None = None,
-) -> Path:
-    """Write `source` anew: tensors that `keep`, changed ones, other metadata."""
-    reader = gguf.GGUFReader(source)
-    changed = dict(metadata or {})
-    architecture = reader.get_field("general.architecture").contents()
-    writer = gguf.GGUFWriter(target, str(changed.pop("general.architecture", architecture)))
-    for key, field in reader.fields.items():
-        if key.startswith("GGUF.") or key == "general.architecture":
-            continue
-        value = changed.pop(key, field.contents())
-        if value is not None:
-            kind, item = field.types[0], field.types[1] if len(field.types) > 1 else None
-            writer.add_key_value(key, value, kind, item)
-    for key, value in changed.items():
-        kind = {str: gguf.GGUFValueType.STRING, bool: gguf.GGUFValueType.BOOL}.get(
-            type(value), gguf.GGUFValueType.UINT32
-        )
-        writer.add_key_value(key, value, kind)
-    for tensor in reader.tensors:
-        if keep(tensor.name):
-            writer.add_tensor(tensor.name, (change or {}).get(tensor.name, np.array(tensor.data)))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return target
 
 
 def test_the_tiny_model_is_a_llava() -> None:
@@ -266,7 +227,7 @@ def test_names_are_unique_and_known(tmp_path: Path) -> None:
 
 
 def test_files_are_kept_as_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(TINY)
+    monkeypatch.chdir(TEXT.parent)
     store = ModelStore(tmp_path / "models.json")
     store.use(Path(TEXT.name), Path(MMPROJ.name))
     monkeypatch.chdir(tmp_path)

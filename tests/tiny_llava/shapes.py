@@ -36,7 +36,7 @@ BACKGROUNDS: dict[str, Colour] = {
 }
 
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
-TINY_SIDE = 0.032
+TINY_SIDE = 0.04
 NAMED_SIDE = 0.09
 SMALL_SIDE = 0.20
 NORMAL_SIDE = 0.24
@@ -179,7 +179,7 @@ def scene_with_hidden_shape(
         scene = random_scene(rng, named=2, tiny=0, size=(size, size))
         used = {(shape.colour, shape.kind) for shape in scene.shapes}
         colour = rng.choice([c for c in COLOURS if all(c != other for other, _ in used)])
-        side = round(size * rng.uniform(0.0306, 0.0316))
+        side = round(size * rng.uniform(0.0385, 0.0396))
         third = size / 3
         margin = third * 0.15
         left = round((column - 1) * third + rng.uniform(margin, third - margin - side))
@@ -220,7 +220,8 @@ def _attempt(
         if number >= named:
             side = longer * rng.uniform(0.012, TINY_SIDE)
         elif rng.random() < 0.5:
-            side = longer * rng.uniform(NAMED_SIDE, SMALL_SIDE)
+            # More of the smallest, which are the hardest to tell apart.
+            side = longer * (NAMED_SIDE + (SMALL_SIDE - NAMED_SIDE) * rng.random() ** 1.5)
         else:
             side = longer * rng.uniform(NORMAL_SIDE, 0.5)
         side = round(side)

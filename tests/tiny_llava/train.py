@@ -49,7 +49,7 @@ SEED = 20_260_801
 # Pictures for measuring; training stays below.
 FRESH = 90_000_000
 LOOK_STEPS, LOOK_BATCH = 2800, 48
-SPEAK_STEPS, SPEAK_BATCH = 2400, 48
+SPEAK_STEPS, SPEAK_BATCH = 1700, 48
 PEAK_RATE = 2e-3
 
 

@@ -1,0 +1,325 @@
+"""The LLaVA captioner on a tiny model that was trained for it, through the real llama.cpp."""
+
+import json
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import gguf
+import numpy as np
+import psutil
+import pytest
+from gguf_files import MMPROJ, TEXT, rewritten
+from PIL import Image
+from shapes import random_scene, scene_with_hidden_shape
+
+from photosearch.captioning.llava import LlavaCaptioner
+from photosearch.captioning.models import CaptionerConfig
+from photosearch.domain import View, ViewCaption
+from photosearch.errors import CaptionError, ModelError, UsageError
+from photosearch.imaging.crops import WHOLE, view_named
+
+CONFIG = CaptionerConfig("tiny", TEXT, MMPROJ, threads=1)
+FIRST_SEED = 70_000_000
+
+
+@pytest.fixture(scope="module")
+def captioner() -> Iterator[LlavaCaptioner]:
+    captioner = LlavaCaptioner(CONFIG)
+    yield captioner
+    captioner.close()
+
+
+@pytest.fixture
+def opened() -> Iterator[Callable[[CaptionerConfig], LlavaCaptioner]]:
+    """Opens captioners and closes them after the test."""
+    captioners: list[LlavaCaptioner] = []
+
+    def opened(config: CaptionerConfig) -> LlavaCaptioner:
+        captioners.append(LlavaCaptioner(config))
+        return captioners[-1]
+
+    yield opened
+    for captioner in captioners:
+        captioner.close()
+
+
+def say(captioner: LlavaCaptioner, image: Image.Image, view: View = WHOLE) -> str:
+    (caption,) = captioner.caption(image, [view])
+    assert caption.view == view.name
+    return caption.text
+
+
+def in_a_process_of_its_own(code: str) -> subprocess.CompletedProcess[str]:
+    """Run Python that llama.cpp may end."""
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_fresh_pictures_get_right_captions(captioner: LlavaCaptioner) -> None:
+    right = 0
+    for number in range(60):
+        scene = random_scene(FIRST_SEED + number, named=number % 3, size=(600, 450))
+        right += say(captioner, scene.draw()) == scene.caption()
+    assert right >= 0.85 * 60
+
+
+@pytest.mark.parametrize("size", [(640, 480), (300, 500), (96, 96), (40, 40), (1600, 1600)])
+def test_pictures_of_any_common_size(size: tuple[int, int], captioner: LlavaCaptioner) -> None:
+    right = 0
+    for number in range(10):
+        scene = random_scene(FIRST_SEED + 500 + number, named=1, tiny=0, size=(480, 480))
+        scaled = scene.draw().resize(size if size[0] == size[1] else (min(size), min(size)))
+        image = Image.new("RGB", size, scaled.getpixel((0, 0)))
+        image.paste(scaled)
+        said = say(captioner, image)
+        right += scene.shapes[0].colour in said and scene.shapes[0].kind in said
+    assert right >= 8
+
+
+def test_a_tiny_shape_is_named_in_its_crop_only(captioner: LlavaCaptioner) -> None:
+    named = 0
+    for number in range(9):
+        place = (1 + number // 3, 1 + number % 3)
+        scene, hidden = scene_with_hidden_shape(FIRST_SEED + number, place)
+        image = scene.draw()
+        whole, ninth = captioner.caption(image, [WHOLE, view_named(f"ninth-{place[0]}-{place[1]}")])
+        assert hidden.colour not in whole.text.split()
+        named += f"{hidden.colour} {hidden.kind}" in ninth.text
+    assert named >= 8
+
+
+def test_pictures_in_a_row_do_not_colour_each_other(
+    captioner: LlavaCaptioner, opened: Callable[[CaptionerConfig], LlavaCaptioner]
+) -> None:
+    images = [random_scene(FIRST_SEED + 100 + n, named=2, size=(500, 500)).draw() for n in range(6)]
+    in_a_row = [say(captioner, image) for image in images]
+    assert len(set(in_a_row)) == len(images)
+    assert [say(captioner, image) for image in reversed(images)] == in_a_row[::-1]
+    assert [say(opened(CONFIG), image) for image in images] == in_a_row
+
+
+def test_views_are_answered_in_order(captioner: LlavaCaptioner) -> None:
+    image = Image.new("RGB", (400, 400), (250, 250, 250))
+    image.paste((12, 12, 14), (200, 0, 400, 400))
+    left, right = view_named("half-left"), view_named("half-right")
+    white, black = "A plain white background.", "A plain black background."
+    assert captioner.caption(image, [right, left]) == [
+        ViewCaption("half-right", black),
+        ViewCaption("half-left", white),
+    ]
+    assert captioner.caption(image, []) == []
+
+
+def test_unusual_pictures_do_not_end_the_process() -> None:
+    code = f"""
+import json
+from pathlib import Path
+from PIL import Image
+from photosearch.captioning.llava import LlavaCaptioner
+from photosearch.captioning.models import CaptionerConfig
+from photosearch.imaging.crops import WHOLE, view_named
+views = [WHOLE, view_named("half-left"), view_named("ninth-3-3")]
+captioner = LlavaCaptioner(CaptionerConfig(
+    "tiny", Path({str(TEXT)!r}), Path({str(MMPROJ)!r}), threads=1))
+said = []
+for size in ((1, 1), (2, 1), (3000, 2), (2, 3000), (30000, 20), (20, 30000), (8000, 6000)):
+    said.append(len(captioner.caption(Image.new("RGB", size, (214, 32, 34)), views)))
+for mode in ("L", "RGBA", "CMYK", "P", "1", "F"):
+    said.append(len(captioner.caption(Image.new(mode, (50, 50)), views[:1])))
+captioner.close()
+print(json.dumps(said))
+"""
+    done = in_a_process_of_its_own(code)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [3] * 7 + [1] * 6
+
+
+def test_other_prompts_are_asked_and_named(
+    opened: Callable[[CaptionerConfig], LlavaCaptioner],
+) -> None:
+    prompt = "What is in this picture? {} {{ }} %s \N{CAMERA}"
+    captioner = opened(replace(CONFIG, prompt=prompt))
+    assert (captioner.model, captioner.prompt) == ("tiny", prompt)
+    scene = random_scene(FIRST_SEED + 200, named=1, tiny=0, size=(500, 500))
+    assert scene.background in say(captioner, scene.draw())
+
+
+def test_a_prompt_may_not_hold_the_marker_of_the_picture() -> None:
+    with pytest.raises(UsageError, match="<__media__>"):
+        LlavaCaptioner(replace(CONFIG, prompt="What is <__media__>?"))
+
+
+def test_a_prompt_may_not_be_longer_than_the_model_was_trained_for() -> None:
+    with pytest.raises(UsageError, match="tiny was trained for 2048: shorten the prompt"):
+        LlavaCaptioner(replace(CONFIG, prompt="Describe it. " * 500))
+
+
+TEMPLATES = {
+    "text": "{{ bos_token }}{% for m in messages %}### Human: {{ m['content'] }}\n{% endfor %}"
+    "{% if add_generation_prompt %}### Assistant:{% endif %}",
+    "parts": "{% for m in messages %}### Human: {% for part in m['content'] %}"
+    "{% if part['type'] == 'text' %}{{ part['text'] }}{% endif %}{% endfor %}\n{% endfor %}"
+    "### Assistant:",
+}
+
+
+@pytest.mark.parametrize("kind", TEMPLATES)
+def test_a_model_with_a_chat_template_is_asked_by_it(
+    kind: str, tmp_path: Path, opened: Callable[[CaptionerConfig], LlavaCaptioner]
+) -> None:
+    text = rewritten(
+        TEXT, tmp_path / "chat.gguf", metadata={"tokenizer.chat_template": TEMPLATES[kind]}
+    )
+    captioner = opened(replace(CONFIG, model=text))
+    right = 0
+    for number in range(20):
+        scene = random_scene(FIRST_SEED + 300 + number, named=1, size=(500, 500))
+        right += say(captioner, scene.draw()) == scene.caption()
+    assert right >= 17
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("{% for", "can't be used"),
+        ("nothing of it", "does not repeat the question"),
+        ("{{ raise_exception('pictures only on Sundays') }}", "pictures only on Sundays"),
+        ("{{ messages.__class__.__mro__[1].__subclasses__() }}", "can't be used"),
+        ("{% for m in messages %}{{ 1 // 0 }}{% endfor %}", "can't be used"),
+        ("{% for i in range(10 ** 9) %}{{ i }}{% endfor %}", "can't be used"),
+    ],
+)
+def test_a_chat_template_that_does_not_work(template: str, reason: str, tmp_path: Path) -> None:
+    text = rewritten(TEXT, tmp_path / "chat.gguf", metadata={"tokenizer.chat_template": template})
+    with pytest.raises(ModelError, match=reason):
+        LlavaCaptioner(replace(CONFIG, model=text))
+
+
+def test_a_model_that_is_neither_llava_nor_brings_a_template(tmp_path: Path) -> None:
+    other = rewritten(
+        MMPROJ, tmp_path / "other.gguf", metadata={"clip.projector_type": "holographic"}
+    )
+    with pytest.raises(ModelError, match="has no chat template"):
+        LlavaCaptioner(replace(CONFIG, mmproj=other))
+
+
+def with_words(target: Path, replaced: dict[str, str]) -> Path:
+    """Write the text model with other words for its tokens; bytes such as <0xC3> change places."""
+    reader = gguf.GGUFReader(TEXT)
+    tokens = reader.get_field("tokenizer.ggml.tokens").contents()
+    types = reader.get_field("tokenizer.ggml.token_type").contents()
+    for old, new in replaced.items():
+        place = tokens.index(old)
+        if new in tokens:
+            other = tokens.index(new)
+            tokens[other], types[other], types[place] = old, types[place], types[other]
+        tokens[place] = new
+    return rewritten(
+        TEXT,
+        target,
+        metadata={"tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": types},
+    )
+
+
+@pytest.mark.parametrize(
+    ("plain", "white", "expected"),
+    [
+        ("\u2581pla\x07in", "\u2581wh\x1b[31mi\tte\n\u2028", "A pla in wh [31mi te background."),
+        # The first byte of a character, alone: invalid UTF-8.
+        ("<0xC3>", "\u2581white", "A white background."),
+        # Both bytes of one character, in tokens of their own.
+        ("<0xC3>", "<0xA9>", "A\u00e9 background."),
+    ],
+)
+def test_a_caption_is_clean_text_whatever_the_model_says(
+    plain: str,
+    white: str,
+    expected: str,
+    tmp_path: Path,
+    opened: Callable[[CaptionerConfig], LlavaCaptioner],
+) -> None:
+    model = with_words(tmp_path / "rude.gguf", {"\u2581plain": plain, "\u2581white": white})
+    image = Image.new("RGB", (99, 99), (250, 250, 250))
+    assert say(opened(replace(CONFIG, model=model)), image) == expected
+
+
+def test_a_caption_longer_than_the_budget_ends_with_a_whole_word(
+    captioner: LlavaCaptioner, opened: Callable[[CaptionerConfig], LlavaCaptioner]
+) -> None:
+    image = random_scene(FIRST_SEED + 400, named=2, tiny=0, size=(500, 500)).draw()
+    whole = say(captioner, image).split()
+    for budget in (2, 3, 5, 8):
+        cut = say(opened(replace(CONFIG, max_tokens=budget)), image).split()
+        assert 1 <= len(cut) <= budget
+        assert cut == whole[: len(cut)]
+
+
+@pytest.mark.parametrize("part", ["vision encoder", "language model"])
+def test_numbers_that_are_not_finite_fail_the_photo(
+    part: str, tmp_path: Path, opened: Callable[[CaptionerConfig], LlavaCaptioner]
+) -> None:
+    hole = np.full(96, np.nan, np.float32)
+    if part == "vision encoder":
+        torn = rewritten(MMPROJ, tmp_path / "torn.gguf", change={"mm.2.bias": hole})
+        captioner = opened(replace(CONFIG, mmproj=torn))
+    else:
+        torn = rewritten(TEXT, tmp_path / "torn.gguf", change={"output_norm.weight": hole})
+        captioner = opened(replace(CONFIG, model=torn))
+    with pytest.raises(CaptionError, match=f"The {part} gave numbers that are not finite"):
+        captioner.caption(Image.new("RGB", (50, 50)), [WHOLE])
+
+
+def test_llama_cpps_reason_is_quoted(tmp_path: Path) -> None:
+    strange = rewritten(TEXT, tmp_path / "strange.gguf", metadata={"general.architecture": "nova"})
+    code = f"""
+from pathlib import Path
+from photosearch.captioning.llava import LlavaCaptioner
+from photosearch.captioning.models import CaptionerConfig
+from photosearch.errors import ModelError
+try:
+    LlavaCaptioner(CaptionerConfig("strange", Path({str(strange)!r}), Path({str(MMPROJ)!r})))
+except ModelError as error:
+    print(error)
+"""
+    done = in_a_process_of_its_own(code)
+    assert done.returncode == 0, done.stderr
+    assert "strange.gguf can't be loaded. llama.cpp says: " in done.stdout
+    assert "unknown model architecture: 'nova'" in done.stdout
+    assert done.stderr == ""
+
+
+def test_bad_files_are_refused_before_llama_cpp_sees_them(tmp_path: Path) -> None:
+    torn = rewritten(MMPROJ, tmp_path / "torn.gguf", keep="v.blk.1.attn_k.weight".__ne__)
+    with pytest.raises(ModelError, match="lacks the tensor"):
+        LlavaCaptioner(replace(CONFIG, mmproj=torn))
+    with pytest.raises(ModelError, match="swapped"):
+        LlavaCaptioner(replace(CONFIG, model=MMPROJ, mmproj=TEXT))
+
+
+def test_close_twice_and_nothing_after() -> None:
+    captioner = LlavaCaptioner(CONFIG)
+    captioner.close()
+    captioner.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        captioner.caption(Image.new("RGB", (50, 50)), [WHOLE])
+
+
+def test_settings_travel_to_a_worker() -> None:
+    assert pickle.loads(pickle.dumps(CONFIG)) == CONFIG
+
+
+def test_many_captions_take_no_more_memory(captioner: LlavaCaptioner) -> None:
+    image = Image.new("RGB", (400, 300), (214, 32, 34))
+    process = psutil.Process()
+    for _ in range(20):
+        say(captioner, image)
+    before = process.memory_info().rss
+    for _ in range(100):
+        say(captioner, image)
+    # A picture that stays behind is 96 × 72 × 3 bytes, and its vectors 64 × 96 × 4 more.
+    assert process.memory_info().rss - before < 100 * 15_000
