@@ -10,6 +10,7 @@ from pathlib import Path
 
 import gguf
 import numpy as np
+import other_models
 import psutil
 import pytest
 from gguf_files import MMPROJ, TEXT, rewritten
@@ -323,3 +324,29 @@ def test_many_captions_take_no_more_memory(captioner: LlavaCaptioner) -> None:
         say(captioner, image)
     # A picture that stays behind is 96 × 72 × 3 bytes, and its vectors 64 × 96 × 4 more.
     assert process.memory_info().rss - before < 100 * 15_000
+
+
+@pytest.mark.parametrize("write", [other_models.qwen2vl, other_models.gemma3])
+def test_other_families_run_too(write: Callable[[Path], tuple[Path, Path]], tmp_path: Path) -> None:
+    model, mmproj = write(tmp_path)
+    code = f"""
+import json
+from pathlib import Path
+from PIL import Image
+from photosearch.captioning.llava import LlavaCaptioner
+from photosearch.captioning.models import CaptionerConfig
+from photosearch.imaging.crops import WHOLE
+captioner = LlavaCaptioner(CaptionerConfig(
+    "other", Path({str(model)!r}), Path({str(mmproj)!r}), max_tokens=12, threads=1))
+sizes = ((600, 450), (100, 100), (1, 1), (3000, 2), (20, 30000), (2000, 3000))
+pictures = [Image.linear_gradient("L").convert("RGB").resize(size) for size in sizes]
+said = [[c.text for picture in pictures for c in captioner.caption(picture, [WHOLE])]
+        for _ in range(2)]
+captioner.close()
+print(json.dumps(said))
+"""
+    done = in_a_process_of_its_own(code)
+    assert done.returncode == 0, done.stderr
+    first, again = json.loads(done.stdout)
+    assert first == again
+    assert len(first) == 6
