@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import sys
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -110,7 +110,18 @@ sing sang sung
 }
 
 _LETTERS_TO_FOLD = str.maketrans(
-    {"ø": "o", "đ": "d", "ł": "l", "æ": "ae", "œ": "oe", "ı": "i", "ð": "d", "þ": "th", "ħ": "h"}
+    {
+        "ø": "o",
+        "đ": "d",
+        "ł": "l",
+        "æ": "ae",
+        "œ": "oe",
+        "ı": "i",
+        "ð": "d",
+        "þ": "th",
+        "ħ": "h",
+        "\u0640": "",
+    }
 )
 _JOINERS = "\u00ad\u200c\u200d\u2060"
 _APOSTROPHES = "'\u2019\u02bc\uff07"
@@ -164,8 +175,7 @@ def tokenize(text: str) -> list[Token]:
 
 def terms(text: str) -> list[str]:
     """Return the index terms of `text` in order; the same as those of `tokenize`, but faster."""
-    found = [_analyse(match.group()[:MAX_WORD]).term for match in _words_in(text)]
-    return found if all(found) else [term for term in found if term]
+    return analyse(text)[0]
 
 
 def content_words(text: str) -> list[Word]:
@@ -173,24 +183,32 @@ def content_words(text: str) -> list[Word]:
 
     Left out are stop words, boilerplate of captioners, numbers and single letters.
     """
-    words = [_analyse(match.group()[:MAX_WORD]) for match in _words_in(text)]
-    found = [word.word for word in words if word.word is not None]
+    return analyse(text)[1]
+
+
+def analyse(text: str) -> tuple[list[str], list[Word]]:
+    """Return `terms` and `content_words` of `text` in one pass."""
+    found = [_analyse(match.group()[:MAX_WORD]) for match in _words_in(text)]
+    words = [word.word for word in found if word.word is not None]
     if not text.isascii():
         for run in _SPACELESS_WORD.findall(unicodedata.normalize("NFKC", text)):
-            if 2 <= len(run) <= 12:
-                found.append(Word(run, run))
-    return found
+            if 2 <= len(run) <= 12 and run == "".join(_analyse(c[0]).term for c in _words_in(run)):
+                words.append(Word(run, run))
+    return [word.term for word in found if word.term], words
 
 
 def fold(text: str) -> str:
     """Return `text` as words are compared: without case, accents and compatibility forms."""
     if text.isascii():
         return "".join(ch for ch in text.lower() if ch.isalnum())
-    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
+    compatible = unicodedata.normalize("NFKC", text).casefold()
+    letters = unicodedata.normalize("NFKD", compatible).translate(_LETTERS_TO_FOLD)
+    letters = "".join(ch for ch in letters if ch.isalnum() or _mark().match(ch))
     # Accents are dropped where they modify a letter, kept where they are part of the writing.
-    bare = unicodedata.normalize("NFC", _ACCENTS.sub(r"\1", decomposed))
-    kept = "".join(ch for ch in bare if ch.isalnum() or _mark().match(ch))
-    return kept.replace("\u0640", "").translate(_LETTERS_TO_FOLD)
+    bare = unicodedata.normalize("NFC", _ACCENTS.sub(r"\1", letters))
+    while bare and not bare[0].isalnum():
+        bare = bare[1:]  # a mark that stood alone
+    return bare
 
 
 def is_stop_word(surface: str) -> bool:
@@ -245,8 +263,8 @@ def _without_possessive(surface: str) -> str:
     return surface
 
 
-def _words_in(text: str) -> list[re.Match[str]]:
-    return list((_ASCII_WORD if text.isascii() else _any_word()).finditer(text))
+def _words_in(text: str) -> Iterator[re.Match[str]]:
+    return (_ASCII_WORD if text.isascii() else _any_word()).finditer(text)
 
 
 @cache

@@ -2,19 +2,14 @@
 
 The index is a cache: SQLite holds the truth, and a damaged or outdated index is begun anew. One
 document is one photo; all its terms come from `analysis`, so that Tantivy only splits at spaces.
-In its folder lie `format.json`, which names the version and the generation in force, and one
-sub-folder a generation: an index that is begun anew takes the place of the old one at once, and
-readers that have the old one open follow at their next `reload`.
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 import threading
-import uuid
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,13 +21,15 @@ from types import TracebackType
 
 import tantivy
 import tantivy.tantivy as native
-from filelock import FileLock
 from tantivy import Occur
 
 from photosearch.domain import Query, TermCount
 from photosearch.errors import DiskFullError, LibraryLockedError, UnavailableError
 from photosearch.search import analysis
+from photosearch.search.index_folder import IndexDamagedError, IndexFolder
 from photosearch.search.query import Condition, conditions
+
+__all__ = ["CaptionIndex", "IndexDamagedError", "IndexResults", "IndexWriter"]
 
 HEAP_BYTES = 60_000_000
 """Memory that the writer fills before it writes a segment."""
@@ -45,16 +42,11 @@ faster than in one pass over all that any word has, but the intersections double
 _SCHEMA_VERSION = 1
 # "tantivy v0.27.0, index_format v7": other releases of one format read each other's files.
 _VERSION = f"{_SCHEMA_VERSION}.{analysis.VERSION} {native.__version__.rpartition(', ')[2]}"
-_FORMAT_FILE = "format.json"
 _SEP = "\x1f"
 _SAMPLE_LEVELS = 24
 _NEEDED_BYTES = 2 * HEAP_BYTES
 # BM25 of one term is at most ln(1 + photos) * (k1 + 1): 30 for a million photos.
 _MAX_TERM_SCORE = 32.0
-
-
-class IndexDamagedError(UnavailableError):
-    """The search index can't be used as it is and has to be made anew from the database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +68,12 @@ class IndexResults:
 
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
-    """The index as of one commit. `files` change with each; `shown` remembers words looked up."""
+    """The index as of one commit. `shown` remembers how to show the words asked for so far."""
 
-    generation: str
+    generation: Path
+    stamp: tuple[int, ...]
     index: tantivy.Index
     searcher: tantivy.Searcher
-    files: tuple[Path, Path]
-    stamp: tuple[int, ...]
     shown: dict[int, str] = field(default_factory=dict)
 
 
@@ -104,35 +95,34 @@ class _Compiled:
 class CaptionIndex:
     """The index in one folder, read at one commit until `reload`. Safe to use from any thread."""
 
-    def __init__(self, folder: Path, snapshot: _Snapshot) -> None:
+    def __init__(self, folder: IndexFolder, snapshot: _Snapshot) -> None:
         self._folder = folder
         self._snapshot = snapshot
         self._reloading = threading.Lock()
 
     @classmethod
-    def open(cls, folder: Path) -> CaptionIndex:
-        """Open the index in `folder`, or make an empty one where there is none yet.
+    def open(cls, path: Path) -> CaptionIndex:
+        """Open the index in the folder `path`, or make an empty one where there is none yet.
 
         Raises IndexDamagedError for one that is damaged or of another version, and DiskFullError.
         """
-        with _tantivy_errors(folder):
-            if not (folder / _FORMAT_FILE).exists():
-                with _creating(folder):
-                    if not any(path.is_dir() for path in folder.iterdir()):
-                        _create(folder)
+        folder = IndexFolder(path, _VERSION)
+        with _tantivy_errors(path):
+            folder.ensure(_create)
             return cls(folder, _open(folder))
 
     @classmethod
-    def create(cls, folder: Path) -> CaptionIndex:
-        """Begin the index in `folder` anew, whatever was there. No writer may be open on it."""
-        with _tantivy_errors(folder), _creating(folder):
-            _create(folder)
+    def create(cls, path: Path) -> CaptionIndex:
+        """Begin the index in `path` anew, whatever was there. No writer may be open on it."""
+        folder = IndexFolder(path, _VERSION)
+        with _tantivy_errors(path):
+            folder.begin(_create)
             return cls(folder, _open(folder))
 
     @property
     def generation(self) -> str:
         """Changes when the index was begun anew, and so lost all photos; else never."""
-        return self._snapshot.generation
+        return self._snapshot.generation.name
 
     @property
     def photo_count(self) -> int:
@@ -141,20 +131,20 @@ class CaptionIndex:
 
     def writer(self) -> IndexWriter:
         """Return the writer; LibraryLockedError if there is another one, in any process."""
-        return IndexWriter(self._folder, self._snapshot.index)
+        return IndexWriter(self._folder.path, self._snapshot.index)
 
     def reload(self) -> bool:
         """Go on to the last commit of any process; return whether there was a newer one."""
-        with self._reloading, _tantivy_errors(self._folder):
+        with self._reloading, _tantivy_errors(self._folder.path):
             now = self._snapshot
-            if _stamp(*now.files) == now.stamp:
+            stamp = self._folder.stamp(now.generation)
+            if stamp and stamp == now.stamp:
                 return False
-            if _read_generation(self._folder) != now.generation:
+            if self._folder.generation() != now.generation:
                 self._snapshot = _open(self._folder)
-                return True
-            stamp = _stamp(*now.files)
-            now.index.reload()
-            self._snapshot = replace(now, searcher=now.index.searcher(), stamp=stamp, shown={})
+            else:
+                now.index.reload()
+                self._snapshot = replace(now, stamp=stamp, searcher=now.index.searcher(), shown={})
             return True
 
     def search(
@@ -167,7 +157,7 @@ class CaptionIndex:
         """
         snapshot = self._snapshot
         limit, offset = max(0, limit), max(0, offset)
-        with _tantivy_errors(self._folder):
+        with _tantivy_errors(self._folder.path):
             compiled = _compile(snapshot.index.schema, conditions(query))
             everything = compiled.all_of()
             total, full = _search(
@@ -204,14 +194,14 @@ class CaptionIndex:
         flag says that the counts were taken on a sample and scaled.
         """
         snapshot = self._snapshot
-        with _tantivy_errors(self._folder):
+        with _tantivy_errors(self._folder.path):
             compiled = _compile(snapshot.index.schema, conditions(query))
             return _refinements(snapshot, compiled, _count(snapshot, compiled.all_of()), limit)
 
     def words(self, query: Query, limit: int = 100) -> list[TermCount]:
         """Count, exactly, the photos that match all of `query` by content word."""
         snapshot = self._snapshot
-        with _tantivy_errors(self._folder):
+        with _tantivy_errors(self._folder.path):
             compiled = _compile(snapshot.index.schema, conditions(query))
             found = snapshot.searcher.terms_with_prefix("words", "", compiled.all_of(), limit)
             return [TermCount(_shown(snapshot, _key_id(key)), count) for key, count in found]
@@ -226,7 +216,7 @@ class CaptionIndex:
         if not folded:
             return []
         schema = snapshot.index.schema
-        with _tantivy_errors(self._folder):
+        with _tantivy_errors(self._folder.path):
             compiled = _compile(schema, conditions(query))
             found = snapshot.searcher.terms_with_prefix(
                 "forms", folded, compiled.all_of(), 4 * limit + len(compiled.own)
@@ -310,18 +300,19 @@ def _document(
     document = tantivy.Document()
     document.add_integer("photo_id", photo_id)
     document.add_unsigned("newest", _newest_key(taken_at, photo_id))
-    keys: set[str] = set()
     words: set[analysis.Word] = set()
     for text in texts:
         # Tantivy leaves a gap between the values of a field, which no phrase spans.
-        document.add_text("text", " ".join(analysis.terms(text)))
-        words.update(analysis.content_words(text))
-    keys.update(word.key for word in words)
-    for word, repeats in weighted.items():
-        terms = " ".join(analysis.terms(word))
-        for _ in range(repeats):
-            document.add_text("text", terms)
-        words.update(analysis.content_words(word))
+        terms, shown = analysis.analyse(text)
+        document.add_text("text", " ".join(terms))
+        words.update(shown)
+    keys = {word.key for word in words}
+    for text, repeats in weighted.items():
+        if repeats > 0:
+            terms, unshown = analysis.analyse(text)
+            for _ in range(repeats):
+                document.add_text("text", " ".join(terms))
+            words.update(unshown)
     document.add_text("words", " ".join(keys))
     for key in keys:
         document.add_unsigned("key_ids", _key_id(key))
@@ -491,55 +482,22 @@ def _shown(snapshot: _Snapshot, key_id: int) -> str:
     return shown
 
 
-@contextmanager
-def _creating(folder: Path) -> Iterator[None]:
-    """Let one process at a time make an index, so that all of them open the same one."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "create.lock", timeout=60):
-        yield
+def _create(generation: Path) -> None:
+    tantivy.Index(_schema(), path=os.fspath(generation), reuse=False)
 
 
-def _create(folder: Path) -> None:
-    generation = uuid.uuid4().hex
-    (folder / generation).mkdir()
-    tantivy.Index(_schema(), path=os.fspath(folder / generation), reuse=False)
-    scratch = folder / f"{_FORMAT_FILE}.new"
-    scratch.write_text(json.dumps({"version": _VERSION, "generation": generation}))
-    scratch.replace(folder / _FORMAT_FILE)
-    for old in folder.iterdir():
-        if old.is_dir() and old.name != generation:
-            shutil.rmtree(old, ignore_errors=True)  # may be open in a reader on Windows
-
-
-def _read_generation(folder: Path) -> str:
-    try:
-        found = json.loads((folder / _FORMAT_FILE).read_text("utf-8"))
-        version, generation = found["version"], str(found["generation"])
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise IndexDamagedError("The search index is damaged.") from error
-    if version != _VERSION:
-        raise IndexDamagedError("The search index was made by another version of photosearch.")
-    return generation
-
-
-def _open(folder: Path) -> _Snapshot:
-    generation = _read_generation(folder)
-    path = folder / generation
-    files = (folder / _FORMAT_FILE, path / "meta.json")
-    stamp = _stamp(*files)
-    index = tantivy.Index.open(os.fspath(path))
-    # Without this a thread would watch the folder and change the searcher at any time.
+def _open(folder: IndexFolder) -> _Snapshot:
+    generation = folder.generation()
+    stamp = folder.stamp(generation)
+    index = tantivy.Index.open(os.fspath(generation))
+    # Else a thread would watch the folder and change the searcher at any time.
     index.config_reader("manual")
     index.reload()
-    snapshot = _Snapshot(generation, index, index.searcher(), files, stamp)
+    snapshot = _Snapshot(generation, stamp, index, index.searcher())
+    # Touch every kind of file now: some damage only shows when they are read.
     _search(snapshot, tantivy.Query.all_query(), 1, 0, newest_first=True)
     _refinements(snapshot, _Compiled((), (), 0, frozenset()), 1, 1)
     return snapshot
-
-
-def _stamp(*paths: Path) -> tuple[int, ...]:
-    found = [path.stat() for path in paths]
-    return tuple(part for f in found for part in (f.st_ino, f.st_mtime_ns, f.st_size))
 
 
 @contextmanager

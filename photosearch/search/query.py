@@ -77,7 +77,7 @@ def matched(captions: Sequence[Caption], query: Query) -> dict[str, tuple[str, .
             texts += [tag.word, *tag.synonyms]
         for terms in map(analysis.terms, texts):
             for condition in wanted:
-                if any(_occurrences(terms, condition.terms)):
+                if next(_occurrences(terms, condition.terms), None) is not None:
                     views[condition.text][caption.view] = None
     return {c.text: tuple(views[c.text]) for c in wanted if c.text in views}
 
