@@ -47,6 +47,10 @@ _SAMPLE_LEVELS = 24
 _NEEDED_BYTES = 2 * HEAP_BYTES
 # BM25 of one term is at most ln(1 + photos) * (k1 + 1): 30 for a million photos.
 _MAX_TERM_SCORE = 32.0
+# BM25 takes a short document to be more to the point, but one with few weighted words is just
+# poor: up to here all count as equally long. Nearly all photos that have tags alone are below.
+_LEAST_TERMS = 250
+_FILLER = "\x1e"  # no term of any text
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,18 +305,23 @@ def _document(
     document.add_integer("photo_id", photo_id)
     document.add_unsigned("newest", _newest_key(taken_at, photo_id))
     words: set[analysis.Word] = set()
+    length = 0
     for text in texts:
         # Tantivy leaves a gap between the values of a field, which no phrase spans.
         terms, shown = analysis.analyse(text)
+        length += len(terms)
         document.add_text("text", " ".join(terms))
         words.update(shown)
     keys = {word.key for word in words}
     for text, repeats in weighted.items():
         if repeats > 0:
             terms, unshown = analysis.analyse(text)
+            length += len(terms) * repeats
             for _ in range(repeats):
                 document.add_text("text", " ".join(terms))
             words.update(unshown)
+    if weighted and length < _LEAST_TERMS:
+        document.add_text("text", " ".join([_FILLER] * (_LEAST_TERMS - length)))
     document.add_text("words", " ".join(keys))
     for key in keys:
         document.add_unsigned("key_ids", _key_id(key))
@@ -326,7 +335,7 @@ def _document(
 
 
 def _newest_key(taken_at: float, photo_id: int) -> int:
-    """Sixteenths of a second since the year -7,800 or so, then the id's low 21 bits: 64 bits."""
+    """Return what sorts by time, to a sixteenth of a second, then by the id's low 21 bits."""
     ticks = int(max(-1e11, min(taken_at, 1e11)) * 16) + (1 << 42)
     return ticks << 21 | photo_id & 0x1FFFFF
 

@@ -1,0 +1,23 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_search_benchmark_runs(tmp_path):
+    if not (ROOT.parent / "shared" / "eval").is_dir():
+        pytest.skip(f"needs the captions in {ROOT.parent / 'shared' / 'eval'}")
+    command = [sys.executable, "tests/benchmarks/search_speed.py", "--photos", "400"]
+    command += ["--queries", "20", "--repeats", "1", "--json", str(tmp_path / "figures.json")]
+    printed = subprocess.run(
+        command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, check=True, capture_output=True, text=True
+    ).stdout
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert figures["photos"] == 400
+    assert set(figures["times"]) == {"ours with refinement", "ours, hits only", "FTS5, hits only"}
+    assert all(rows["all"]["median_ms"] > 0 for rows in figures["times"].values())
+    assert "FTS5 names no refinement words" in printed
