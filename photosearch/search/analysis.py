@@ -54,6 +54,7 @@ noticeably clearly visually detail detailed element aspect moment time way one t
 six seven eight nine ten another first second third well least take taken taking use used using
 have engage engaged involve enjoy enjoying description describe example kind type thing item object
 surround surrounded surrounding surroundings together slightly spread scatter scattered partially
+group filled covered equipped belonging size piece progress skillfully actively
 """.split()  # noqa: SIM905
 
 # What the stemmer does not join: irregular forms of words that people look for in photos.

@@ -125,6 +125,33 @@ def test_only_one_writer_at_a_time(tmp_path):
     index.writer().close()
 
 
+def test_threads_may_search_and_reload_while_a_writer_commits(tmp_path):
+    index = CaptionIndex.open(tmp_path)
+    done = threading.Event()
+    results = []
+
+    def read():
+        while not done.is_set():
+            index.reload()
+            found = index.search(parse("dog"), limit=1000, refine=5)
+            results.append(len(found.photo_ids) == found.total and found.total % 20 == 0)
+
+    readers = [threading.Thread(target=read) for _ in range(4)]
+    for reader in readers:
+        reader.start()
+    with index.writer() as writer:
+        for batch in range(15):
+            for photo_id in range(20 * batch, 20 * batch + 20):
+                writer.put(photo_id, 0.0, ["dog and cat", "dog and ball"])
+            writer.commit()
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert results and all(results)
+    index.reload()
+    assert index.search(parse("dog")).total == 300
+
+
 def test_what_is_not_committed_is_dropped(tmp_path):
     index = CaptionIndex.open(tmp_path)
     with index.writer() as writer:

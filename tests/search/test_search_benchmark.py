@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,12 @@ def test_the_search_benchmark_runs(tmp_path):
     command = [sys.executable, "tests/benchmarks/search_speed.py", "--photos", "400"]
     command += ["--queries", "20", "--repeats", "1", "--json", str(tmp_path / "figures.json")]
     printed = subprocess.run(
-        command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, check=True, capture_output=True, text=True
+        command,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert figures["photos"] == 400
