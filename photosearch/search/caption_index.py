@@ -47,8 +47,8 @@ _SAMPLE_LEVELS = 24
 _NEEDED_BYTES = 2 * HEAP_BYTES
 # BM25 of one term is at most ln(1 + photos) * (k1 + 1): 30 for a million photos.
 _MAX_TERM_SCORE = 32.0
-# BM25 takes a short document to be more to the point, but one with few weighted words is just
-# poor: up to here all count as equally long. Nearly all photos that have tags alone are below.
+# BM25 takes a short document to be more to the point, but one with few tags is just poor: up to
+# here all count as equally long. Nearly all photos that have tags alone are below.
 _LEAST_TERMS = 250
 _FILLER = "\x1e"  # no term of any text
 
@@ -320,7 +320,7 @@ def _document(
             for _ in range(repeats):
                 document.add_text("text", " ".join(terms))
             words.update(unshown)
-    if weighted and length < _LEAST_TERMS:
+    if length < _LEAST_TERMS:
         document.add_text("text", " ".join([_FILLER] * (_LEAST_TERMS - length)))
     document.add_text("words", " ".join(keys))
     for key in keys:
