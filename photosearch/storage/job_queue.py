@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -126,24 +127,28 @@ class JobQueue:
         speeds by `speed_key`.
         """
         speeds = per_second or {}
-        counts: dict[tuple[str, str], dict[str, int]] = {}
-        for row in self._database.query(
-            "SELECT stage, model, state, count(*) AS jobs FROM job WHERE file_id IS NOT NULL"
-            " OR EXISTS (SELECT 1 FROM file WHERE file.photo_id = job.photo_id)"
-            " GROUP BY stage, model, state"
-        ):
-            counts.setdefault((row["stage"], row["model"]), {})[row["state"]] = row["jobs"]
+        counts: Counter[tuple[str, str, str]] = Counter()
+        # Counting in the index alone is several times faster than asking each job for its photo.
+        everything = "SELECT stage, model, state, count(*) AS jobs FROM job"
+        orphans = (
+            f"{everything} WHERE photo_id IN (SELECT id FROM photo WHERE NOT EXISTS"
+            " (SELECT 1 FROM file WHERE file.photo_id = photo.id))"
+        )
+        for sign, sql in ((1, everything), (-1, orphans)):
+            for row in self._database.query(f"{sql} GROUP BY state, stage, model"):
+                counts[row["stage"], row["model"], row["state"]] += sign * row["jobs"]
         found = []
         for stage, model in stages:
-            states = counts.get((stage.value, model), {})
-            waiting = states.get(JobState.WAITING, 0) + states.get(JobState.RUNNING, 0)
+            waiting = sum(
+                counts[stage, model, state] for state in (JobState.WAITING, JobState.RUNNING)
+            )
             speed = speeds.get(speed_key(stage, model))
             found.append(
                 StageProgress(
                     stage,
-                    done=states.get(JobState.DONE, 0),
+                    done=counts[stage, model, JobState.DONE],
                     waiting=waiting,
-                    failed=states.get(JobState.FAILED, 0),
+                    failed=counts[stage, model, JobState.FAILED],
                     per_second=speed,
                     seconds_left=waiting / speed if speed else None,
                 )
