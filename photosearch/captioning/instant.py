@@ -65,8 +65,8 @@ class InstantTagger:
     def __init__(self, folder: Path | None = None) -> None:
         """Load the models from `folder`, or from the wheel; raises ModelError."""
         folder = _installed_folder() if folder is None else folder
-        self._detector = _Detector(folder / _DETECTOR, folder / _DETECTOR_GRAPH)
         self._classifier = _Classifier(folder / _CLASSIFIER)
+        self._detector = _Detector(folder / _DETECTOR, folder / _DETECTOR_GRAPH)
         self._kinds = _Kinds.load()
         self._objects = {int(row[0]): row[1] for row in _table("coco.tsv")}
 
@@ -228,13 +228,14 @@ class _Classifier:
 class _Kinds:
     """ImageNet's classes and the kinds above them in WordNet.
 
-    `names` are of the 1,000 classes, then of the kinds; `above` are the kinds that each is, and
-    `members`, (1,000, names), tells which class is what.
+    `names` are of the 1,000 classes, then of the kinds; `above` are the kinds that each is,
+    `members`, (1,000, names), tells which class is what, and `sizes` how many classes each has.
     """
 
     names: tuple[tuple[str, ...], ...]
     above: tuple[frozenset[int], ...]
     members: _Floats
+    sizes: tuple[int, ...]
 
     @classmethod
     def load(cls) -> _Kinds:
@@ -252,7 +253,8 @@ class _Kinds:
         members = np.eye(_Classifier.CLASSES, len(rows), dtype=np.float32)
         for i in range(_Classifier.CLASSES):
             members[i, list(above[i])] = 1
-        return cls(tuple(tuple(row[2].split(", ")) for row in rows), tuple(above), members)
+        names = tuple(tuple(row[2].split(", ")) for row in rows)
+        return cls(names, tuple(above), members, tuple(members.sum(axis=0).astype(int).tolist()))
 
     def tags(self, probabilities: _Floats) -> list[Tag]:
         """Return the classes found, and kinds that are far surer than any class or kind of them.
@@ -264,7 +266,7 @@ class _Kinds:
         names: dict[int, list[str]] = {}
         # From special to general.
         found = np.flatnonzero(probable >= _CLASS_PROBABILITY)
-        for i in sorted(found.tolist(), key=lambda i: self.members[:, i].sum()):
+        for i in sorted(found.tolist(), key=lambda i: self.sizes[i]):
             below = [j for j in names if i in self.above[j]]
             surest = max(below, key=lambda j: float(probable[j]), default=None)
             if surest is None or probable[i] >= _SURER * probable[surest]:
