@@ -17,6 +17,7 @@ from PySide6.QtGui import (
     QPaintEvent,
     QPalette,
     QResizeEvent,
+    QShowEvent,
     QTransform,
 )
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
@@ -43,10 +44,14 @@ def word_path(placed: PlacedWord) -> QPainterPath:
     font.setHintingPreference(QFont.HintingPreference.PreferNoHinting)
     path = QPainterPath()
     path.addText(QPointF(), font, placed.word)
+    # As Pillow does it: across the line the ink counts, along it the pen's way.
     if placed.vertical:
         path = QTransform().rotate(-90).map(path)
+        ink = path.boundingRect()
+        bottom = placed.y + placed.height
+        return path.translated(placed.x - ink.left(), bottom - max(0.0, ink.bottom()))
     ink = path.boundingRect()
-    return path.translated(placed.x - ink.left(), placed.y - ink.top())
+    return path.translated(placed.x - min(0.0, ink.left()), placed.y - ink.top())
 
 
 class CloudView(QWidget):
@@ -88,14 +93,22 @@ class CloudView(QWidget):
         if tuple(words) == self._words:
             return
         self._words = tuple(words)
+        self._placed = []
         self.setAccessibleDescription(", ".join(term.word for term in self._words[:15]))
         self._lay_out()
 
     def _lay_out(self) -> None:
-        words, width, height = self._words, self.width(), self.height()
+        if not self.isVisible():
+            return
+        words, size = self._words, self.size()
+
+        def take(placed: list[PlacedWord]) -> None:
+            if size == self.size():
+                self._take(placed)
+
         self._background.submit(
-            lambda: layout(words, width, height),
-            self._take,
+            lambda: layout(words, size.width(), size.height()),
+            take,
             channel=self._channel,
             lane=Lane.CHORE,
         )
@@ -106,9 +119,14 @@ class CloudView(QWidget):
         self.update()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        if event.oldSize().isValid():
+        if self._words:
+            self._placed = []
             self._later.start()
         super().resizeEvent(event)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        self._later.start()
+        super().showEvent(event)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)

@@ -10,7 +10,7 @@ from photosearch.domain import Clause, Photo, display_path
 from photosearch.gui import text
 from photosearch.gui.background import Background
 from photosearch.gui.chip import Chip
-from photosearch.gui.flow_layout import FlowLayout
+from photosearch.gui.flow_box import FlowBox
 from photosearch.gui.photo_story import MarkedCaption, PhotoStory
 from photosearch.gui.theme import tinted
 from photosearch.gui.words_panel import WordsPanel
@@ -113,19 +113,15 @@ class PhotoPanel(QScrollArea):
         if not story.tags:
             return None
         section = _Section(self.tr("Seen at first glance"))
-        holder = QWidget()
-        flow = FlowLayout(holder, spacing=6)
-        policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
-        policy.setHeightForWidth(True)
-        holder.setSizePolicy(policy)
+        flow = FlowBox(spacing=6)
         for tag in story.tags:
             percent = QLocale().toString(round(tag.score * 100)) + QLocale().percent()
             chip = Chip(Clause(tag.word), count_text=percent, strong=tag.matches)
             views = ", ".join(text.view_text(view) for view in tag.views)
             chip.setToolTip(text.plain_tooltip(self.tr("Seen in: %1").replace("%1", views)))
             chip.chosen.connect(self._choose)
-            flow.addWidget(chip)
-        section.column.addWidget(holder)
+            flow.add(chip)
+        section.column.addWidget(flow)
         return section
 
     def _choose(self, clause: Clause, exclude: bool) -> None:

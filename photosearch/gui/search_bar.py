@@ -12,7 +12,7 @@ from photosearch.domain import Clause, TermCount
 from photosearch.gui import icons
 from photosearch.gui.chip import HEIGHT_PX, Chip
 from photosearch.gui.completions import Completions
-from photosearch.gui.flow_layout import FlowLayout
+from photosearch.gui.flow_box import FlowBox
 
 
 class _Field(QLineEdit):
@@ -62,13 +62,13 @@ class SearchBar(QFrame):
         self._clear.setAccessibleName(self.tr("Clear the search"))
         self._clear.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._clear.clicked.connect(self.clear)
-        self._flow = FlowLayout(spacing=6)
-        self._flow.addWidget(self._field)
+        self._flow = FlowBox(spacing=6)
+        self._flow.add(self._field)
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 7, 8, 7)
         row.setSpacing(10)
         row.addWidget(glass, 0, Qt.AlignmentFlag.AlignTop)
-        row.addLayout(self._flow, 1)
+        row.addWidget(self._flow, 1)
         row.addWidget(self._clear, 0, Qt.AlignmentFlag.AlignTop)
         policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
         policy.setHeightForWidth(True)
@@ -190,9 +190,7 @@ class SearchBar(QFrame):
         if tuple(clauses) == self.clauses():
             return
         for chip in self._chips:
-            self._flow.removeWidget(chip)
-            chip.hide()
-            chip.deleteLater()
+            self._flow.remove(chip)
         self._chips = []
         for clause in clauses:
             chip = Chip(clause, removable=True)
@@ -200,7 +198,7 @@ class SearchBar(QFrame):
             chip.chosen.connect(self._on_chip)
             chip.edit_wanted.connect(self._edit)
             chip.installEventFilter(self)
-            self._flow.insertWidget(len(self._chips), chip)
+            self._flow.insert(len(self._chips), chip)
             self._chips.append(chip)
         self.updateGeometry()
 

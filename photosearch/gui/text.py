@@ -32,7 +32,6 @@ ENGLISH_PLURALS = {
     "%Ln min": ("%Ln min", "%Ln min"),
     "%Ln h": ("%Ln h", "%Ln h"),
     "%Ln day(s)": ("%Ln day", "%Ln days"),
-    "%Ln waiting": ("%Ln waiting", "%Ln waiting"),
     "%Ln failed": ("%Ln failed", "%Ln failed"),
     "%Ln photo(s) found so far": ("%Ln photo found so far", "%Ln photos found so far"),
 }
@@ -44,11 +43,9 @@ class EnglishPlurals(QTranslator):
     def translate(
         self, context: str, source: str, disambiguation: str | None = None, n: int = -1
     ) -> str:
-        """Return the form for `n`, or nothing for texts that do not count."""
+        """Return the form for `n`, and the source itself of texts that do not count."""
         forms = ENGLISH_PLURALS.get(source) if n >= 0 else None
-        if forms is None:
-            return None  # type: ignore[return-value]  # a null string: Qt goes on looking
-        return forms[0 if n == 1 else 1]
+        return source if forms is None else forms[0 if n == 1 else 1]
 
     def isEmpty(self) -> bool:
         """Return False: Qt skips empty translators."""
@@ -56,7 +53,7 @@ class EnglishPlurals(QTranslator):
 
 
 def install_plurals(app: QCoreApplication) -> QObject:
-    """Install the English plural forms; the translator lives as long as `app`."""
+    """Install the English plural forms, before any real translation: Qt asks the last one first."""
     translator = EnglishPlurals(app)
     app.installTranslator(translator)
     return translator
