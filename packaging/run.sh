@@ -9,11 +9,12 @@ has_files() { [ -d "$1" ] && [ -n "$(find "$1" -type f -print 2>/dev/null | head
 if [ -z "$folder" ]; then
     folder=$("$bin/python" -c 'import platformdirs; print(platformdirs.user_pictures_dir())')
     if ! has_files "$folder"; then
-        "$bin/python" -c 'import skimage' 2>/dev/null || {
+        "$bin/python" -c 'import skimage, sklearn' 2>/dev/null || {
             echo "There are no pictures in $folder yet: installing some sample pictures."
             "$bin/python" -m pip install --quiet --editable ".[samples]"
         }
-        folder=$("$bin/python" -c 'import pathlib, skimage; print(pathlib.Path(skimage.__file__).parent / "data")')
+        folder=$("$bin/python" -c 'import platformdirs; print(platformdirs.user_data_path("photosearch", False) / "sample-pictures")')
+        "$bin/python" packaging/samples.py "$folder"
         echo "These are sample pictures. For your own: make run FOLDER=~/Pictures"
     fi
 fi
