@@ -72,11 +72,12 @@ class Indexer:
         # How often a tag's word stands in the document says how sure the tagger is of it.
         repeats = term_repeats(captions)
         texts = [caption.text for caption in captions if not caption.tags]
-        for word in {tag.word for caption in captions for tag in caption.tags}:
-            if repeats.get(word, 0) > 0:
-                # As a text of its own the word is also shown in chips and clouds.
-                texts.append(word)
-                repeats[word] -= 1
+        # The text of a tagger's caption names the tags sure enough to be shown.
+        sure = {word for caption in captions if caption.tags for word in caption.text.split(", ")}
+        for word in sorted(sure & repeats.keys()):
+            # As a text of its own the word is also shown in chips and clouds.
+            texts.append(word)
+            repeats[word] -= 1
         self._writer.put(photo_id, taken_at, texts, repeats)
 
 
