@@ -72,10 +72,9 @@ class Indexer:
         # How often a tag's word stands in the document says how sure the tagger is of it.
         repeats = term_repeats(captions)
         texts = [caption.text for caption in captions if not caption.tags]
-        # The text of a tagger's caption names the tags sure enough to be shown.
-        sure = {word for caption in captions if caption.tags for word in caption.text.split(", ")}
-        for word in sorted(sure & repeats.keys()):
-            # As a text of its own the word is also shown in chips and clouds.
+        # What a tagger's text leaves out is found by its word, but not shown in chips and clouds.
+        shown = {word for c in captions if c.tags for word in c.text.split(", ") if word}
+        for word in shown & repeats.keys():
             texts.append(word)
             repeats[word] -= 1
         self._writer.put(photo_id, taken_at, texts, repeats)

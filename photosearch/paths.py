@@ -76,3 +76,10 @@ class AppPaths:
     def preview(self, sha256: bytes) -> Path:
         """Return where the viewer's copy of the photo with this content hash lies."""
         return self.previews / f"{sha256.hex()}.jpg"
+
+
+def resource(*parts: str) -> Path:
+    """Return a file that comes with photosearch: in the wheel, or beside the checkout's code."""
+    package = Path(__file__).parent
+    installed = package / "resources"
+    return (installed if installed.is_dir() else package.parent / "resources").joinpath(*parts)

@@ -12,7 +12,6 @@ import importlib.util
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from PIL import Image
 from photosearch.domain import Stage, Tag, View, ViewCaption
 from photosearch.errors import ModelError
 from photosearch.imaging.crops import WHOLE, views
+from photosearch.paths import resource
 
 MODEL = "instant-1"
 VIEWS = (WHOLE, *views(Stage.QUARTERS))
@@ -334,5 +334,5 @@ def _rounded(probability: np.floating[Any]) -> float:
 
 
 def _table(name: str) -> list[list[str]]:
-    text = files("photosearch.captioning").joinpath("data", name).read_text("utf-8")
+    text = resource("tagger", name).read_text("utf-8")
     return [line.split("\t") for line in text.splitlines() if not line.startswith("#")]

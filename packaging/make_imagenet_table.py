@@ -1,6 +1,6 @@
-"""Writes photosearch/captioning/data/imagenet.tsv: ImageNet's 1,000 classes and what they are.
+"""Writes resources/tagger/imagenet.tsv: ImageNet's 1,000 classes and what they are.
 
-Run by hand: `python resources/make_imagenet_table.py LABELS WORDNET_DICT`, where LABELS is the
+Run by hand: `python packaging/make_imagenet_table.py LABELS WORDNET_DICT`, where LABELS is the
 classifier's label file (one class a line, its names separated by commas) and WORDNET_DICT the
 folder of WordNet 3.0's data.noun (in Debian's package wordnet-base: /usr/share/wordnet).
 """
@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-TARGET = Path(__file__).resolve().parent.parent / "photosearch/captioning/data/imagenet.tsv"
+TARGET = Path(__file__).resolve().parent.parent / "resources/tagger/imagenet.tsv"
 
 # Classes whose names alone, with their place in the ordered list, leave several synsets open:
 # the ones that ImageNet means, where it is not the first.
@@ -115,7 +115,7 @@ def main(labels_path: str, wordnet: str) -> None:
         table.write(
             "# The 1,000 classes of ImageNet (ILSVRC 2012) in the classifier's order, then the\n"
             "# kinds they belong to: synset, synsets above it, names. Made by\n"
-            "# resources/make_imagenet_table.py from WordNet 3.0, Copyright 2006 by Princeton\n"
+            "# packaging/make_imagenet_table.py from WordNet 3.0, Copyright 2006 by Princeton\n"
             "# University, all rights reserved; its licence: WORDNET-LICENSE beside this file.\n"
         )
         for offset, above in rows.items():
