@@ -67,6 +67,9 @@ class ResultsDelegate(QStyledItemDelegate):
             painter.setBrush(colours.color(QPalette.ColorRole.AlternateBase))
             painter.drawRoundedRect(square, RADIUS_PX, RADIUS_PX)
         if kept is not None:
+            # A picture of another size shows for a moment only: the fast way will do.
+            smooth = QPainter.RenderHint.SmoothPixmapTransform
+            painter.setRenderHint(smooth, kept[0].side == self.look.side)
             painter.drawImage(square, kept[1])
         elif hit is not None and self._thumbnails.is_missing(hit.sha256):
             side = min(40, square.width() // 2)

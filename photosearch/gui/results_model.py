@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PAGE_HITS = 200
 _KEPT_PAGES = 40
 _REFINE_WORDS = 24
-_DEBOUNCE_MS = 30
+_DEBOUNCE_MS = 15
 
 HIT_ROLE = Qt.ItemDataRole.UserRole
 _Index = QModelIndex | QPersistentModelIndex

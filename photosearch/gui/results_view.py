@@ -201,6 +201,8 @@ class ResultsView(QAbstractItemView):
         bar.setRange(0, max(0, self._geometry.height - height))
         bar.setPageStep(height)
         bar.setSingleStep(48)
+        # Always there, so that cells keep their width, but invisible when there is nothing to scroll.
+        bar.setEnabled(bar.maximum() > 0)
         ratio = self.devicePixelRatioF()
         self._cells.look = Look(round(self._geometry.side * ratio), RADIUS_PX * ratio, self._fill)
         self._cells.caption_px = self._geometry.caption

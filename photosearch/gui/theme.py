@@ -103,6 +103,7 @@ QTableView::item:selected, QListView::item:selected {{ background: {hover}; colo
 QScrollBar:vertical {{ background: transparent; width: 12px; margin: 0; }}
 QScrollBar::handle:vertical {{ background: {faint}; border-radius: 4px; min-height: 40px;
   margin: 2px; }}
+QScrollBar::handle:vertical:disabled {{ background: transparent; }}
 QScrollBar:horizontal {{ background: transparent; height: 12px; margin: 0; }}
 QScrollBar::handle:horizontal {{ background: {faint}; border-radius: 4px; min-width: 40px;
   margin: 2px; }}

@@ -17,7 +17,7 @@ from photosearch.gui.background import Background, Lane
 if TYPE_CHECKING:
     from photosearch.library import PhotoLibrary
 
-CACHE_BYTES = 96 * 2**20
+CACHE_BYTES = 64 * 2**20
 RADIUS_PX = 6
 _BATCH = 4
 _BATCHES_AT_ONCE = 2
