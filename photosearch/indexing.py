@@ -74,10 +74,18 @@ class Indexer:
         texts = [caption.text for caption in captions if not caption.tags]
         # What a tagger's text leaves out is found by its word, but not shown in chips and clouds.
         shown = {word for c in captions if c.tags for word in c.text.split(", ") if word}
+        sure = {
+            word
+            for caption in captions
+            for tag in caption.tags
+            if tag.word in shown
+            for word in (tag.word, *tag.synonyms)
+        }
+        doubtful = repeats.keys() - sure
         for word in shown & repeats.keys():
             texts.append(word)
             repeats[word] -= 1
-        self._writer.put(photo_id, taken_at, texts, repeats)
+        self._writer.put(photo_id, taken_at, texts, repeats, doubtful)
 
 
 def rebuild_index(database: Database, folder: Path) -> int:

@@ -12,7 +12,7 @@ import shutil
 import threading
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import combinations
@@ -39,7 +39,7 @@ MAX_LEVELS = 4
 """Up to so many words, partial matches are found by intersections, level by level: three times
 faster than in one pass over all that any word has, but the intersections double with each word."""
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 # "tantivy v0.27.0, index_format v7": other releases of one format read each other's files.
 _VERSION = f"{_SCHEMA_VERSION}.{analysis.VERSION} {native.__version__.rpartition(', ')[2]}"
 _SEP = "\x1f"
@@ -271,13 +271,15 @@ class IndexWriter:
         taken_at: float,
         texts: Sequence[str],
         weighted: Mapping[str, int] | None = None,
+        doubtful: Collection[str] = (),
     ) -> None:
         """Add a photo, in place of what the index has of it.
 
         `texts` are its views' captions; phrases match within one of them. `weighted` are words
-        to be found besides, each counted so many times; they are completed but not shown.
+        to be found besides, each counted so many times; they are completed but not shown. Those
+        of them that are `doubtful` find the photo, but do not exclude it.
         """
-        document = _document(photo_id, taken_at, texts, weighted or {})
+        document = _document(photo_id, taken_at, texts, weighted or {}, doubtful)
         with _tantivy_errors(self._folder):
             self._writer.delete_documents_by_term("photo_id", photo_id)
             self._writer.add_document(document)
@@ -299,17 +301,24 @@ class IndexWriter:
 
 
 def _document(
-    photo_id: int, taken_at: float, texts: Sequence[str], weighted: Mapping[str, int]
+    photo_id: int,
+    taken_at: float,
+    texts: Sequence[str],
+    weighted: Mapping[str, int],
+    doubtful: Collection[str],
 ) -> tantivy.Document:
     document = tantivy.Document()
     document.add_integer("photo_id", photo_id)
     document.add_unsigned("newest", _newest_key(taken_at, photo_id))
     words: set[analysis.Word] = set()
     length = 0
+    sure: set[str] = set()
+    unsure: set[str] = set()
     for text in texts:
         # Tantivy leaves a gap between the values of a field, which no phrase spans.
         terms, shown = analysis.analyse(text)
         length += len(terms)
+        sure.update(terms)
         document.add_text("text", " ".join(terms))
         words.update(shown)
     keys = {word.key for word in words}
@@ -317,9 +326,11 @@ def _document(
         if repeats > 0:
             terms, unshown = analysis.analyse(text)
             length += len(terms) * repeats
+            (unsure if text in doubtful else sure).update(terms)
             for _ in range(repeats):
                 document.add_text("text", " ".join(terms))
             words.update(unshown)
+    document.add_text("doubtful", " ".join(unsure - sure))
     if length < _LEAST_TERMS:
         document.add_text("text", " ".join([_FILLER] * (_LEAST_TERMS - length)))
     document.add_text("words", " ".join(keys))
@@ -368,6 +379,7 @@ def _schema() -> tantivy.Schema:
     build.add_unsigned_field("key_ids", fast=True)
     build.add_text_field("forms", tokenizer_name="whitespace", index_option="basic")
     build.add_text_field("shown", tokenizer_name="whitespace", index_option="basic")
+    build.add_text_field("doubtful", tokenizer_name="whitespace", index_option="basic")
     build.add_text_field("sample", tokenizer_name="whitespace", index_option="basic")
     return build.build()
 
@@ -376,9 +388,20 @@ def _compile(schema: tantivy.Schema, wanted: Sequence[Condition]) -> _Compiled:
     own = {key for condition in wanted for key in (*condition.terms, "".join(condition.terms))}
     return _Compiled(
         tuple(_side_by_side(schema, c.terms) for c in wanted if not c.negated),
-        tuple(_side_by_side(schema, c.terms) for c in wanted if c.negated),
+        tuple(_surely(schema, c.terms) for c in wanted if c.negated),
         sum(len(condition.terms) for condition in wanted),
         frozenset(own),
+    )
+
+
+def _surely(schema: tantivy.Schema, terms: Sequence[str]) -> tantivy.Query:
+    """Match what holds the terms side by side, unless one of them is doubtful there."""
+    return tantivy.Query.boolean_query(
+        [(Occur.Must, _side_by_side(schema, terms))]
+        + [
+            (Occur.MustNot, tantivy.Query.term_query(schema, "doubtful", term, "basic"))
+            for term in terms
+        ]
     )
 
 

@@ -333,3 +333,21 @@ def test_more_words_than_anybody_types(mixed_index):
     text = " ".join(f"word{n} dog" for n in range(5000))
     assert mixed_index.search(parse(text), refine=5).partial_total > 0
     assert mixed_index.search(parse('"' + "dog " * 50_000 + '"')).total == 0
+
+
+def test_doubtful_words_find_a_photo_but_do_not_exclude_it(tmp_path):
+    index = CaptionIndex.create(tmp_path)
+    with index.writer() as writer:
+        writer.put(1, 0.0, ["dog"], {"dog": 9, "tabby cat": 1, "wolf": 1}, {"tabby cat"})
+        writer.put(2, 0.0, ["a cat on a mat"], {"cat": 1}, {"cat"})
+        writer.commit()
+    index.reload()
+
+    def found(text):
+        return set(index.search(parse(text)).photo_ids)
+
+    assert found("cat") == {1, 2}
+    assert found("-cat") == {1}
+    assert found('-"tabby cat"') == {1, 2}
+    assert found("-wolf") == {2}
+    assert found("dog -cat") == {1}
