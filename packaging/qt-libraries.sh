@@ -22,7 +22,7 @@ PY
 
 gone=$(missing)
 [ -n "$gone" ] || exit 0
-packages="libegl1 libgl1 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 libxcb-xkb1 libdbus-1-3 libfontconfig1 fonts-dejavu-core"
+packages="libegl1 libgl1 libglib2.0-0 libdbus-1-3 libfontconfig1 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-xkb1 libwayland-cursor0 fonts-dejavu-core"
 echo "Qt needs libraries that this system lacks: $gone"
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "Installing them: apt-get install $packages"
