@@ -174,7 +174,7 @@ class BrowsePage(QWidget):
         self.model.search(self.bar.clauses(), self.bar.draft(), at_once=chips_changed)
 
     def _on_entered(self, typed: str) -> None:
-        self.model.parse(typed, lambda query: self.bar.add(query.clauses, typed))
+        self.model.read(typed, lambda clauses: self.bar.add(clauses, typed))
 
     def _drop(self, clause: Clause) -> None:
         chips = self.bar.clauses()
@@ -249,8 +249,10 @@ class BrowsePage(QWidget):
         searching = page in (self.view, self.nothing_page)
         self.summary.setVisible(searching)
         self.refine.setVisible(searching)
-        for widget in (self.bar, self.sidebar_button, self.words_button):
-            widget.setEnabled(bool(status.folders))
+        if self.bar.isEnabled() != bool(status.folders):
+            for widget in (self.bar, self.sidebar_button, self.words_button):
+                widget.setEnabled(bool(status.folders))
+            self.bar.setFocus()
 
     @staticmethod
     def _is_indexing(status: Status) -> bool:

@@ -9,20 +9,16 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, QSettings, QSize, QStandardPaths, Qt, Signal
 from PySide6.QtGui import (
-    QAction,
-    QActionGroup,
     QCloseEvent,
     QDragEnterEvent,
     QDragLeaveEvent,
     QDropEvent,
-    QKeySequence,
     QResizeEvent,
 )
 from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
     QMainWindow,
-    QMenu,
     QMessageBox,
     QStackedWidget,
     QVBoxLayout,
@@ -38,6 +34,7 @@ from photosearch.gui.failures_dialog import FailuresDialog
 from photosearch.gui.folders_panel import FoldersPanel
 from photosearch.gui.indexing_dialog import IndexingDialog
 from photosearch.gui.library_watch import LibraryWatch
+from photosearch.gui.menus import Menus
 from photosearch.gui.message_bar import MessageBar
 from photosearch.gui.photo_menu import PhotoMenu
 from photosearch.gui.states import StatePage
@@ -108,7 +105,7 @@ class MainWindow(QMainWindow):
         self.stack.setCurrentWidget(self.browse)
         self.status_panel.show()
         self._connect()
-        self._make_menus()
+        self.menus = Menus(self)
         self._restore_choices()
         self.setTabOrder(self.browse.view, self.folders.list)
         self.browse.search_all()
@@ -286,111 +283,77 @@ class MainWindow(QMainWindow):
                 self._said_notices.add(notice)
                 self.messages.say(notice)
 
-    # Menus
+    # What the menus do
 
-    def _make_menus(self) -> None:
-        browse = self.browse
-        file_menu = self.menuBar().addMenu(self.tr("&File"))
-        self._add(file_menu, self.tr("&Add a folder…"), self.ask_for_folder, "Ctrl+O")
-        file_menu.addSeparator()
-        self._add(file_menu, self.tr("&Quit"), self.close, QKeySequence.StandardKey.Quit)
-        search = self.menuBar().addMenu(self.tr("&Search"))
-        self._add(search, self.tr("&Find"), self._find, QKeySequence.StandardKey.Find)
-        self._add(search, self.tr("&Back"), browse.go_back, "Alt+Left")
-        self._add(search, self.tr("F&orward"), browse.go_forward, "Alt+Right")
-        search.addSeparator()
-        self._add(search, self.tr("&Clear"), browse.bar.clear, "Ctrl+L")
-        photo = self.menuBar().addMenu(self.tr("&Photo"))
-        self._add(photo, self.tr("&Open with default program"), self._open_outside, "Ctrl+Return")
-        self._add(photo, self.tr("&Show in folder"), self._show_in_folder, "Ctrl+Shift+F")
-        self._add(photo, self.tr("Copy &photo"), self._copy_photos, "Ctrl+Shift+C")
-        self._add(photo, self.tr("Copy pa&th"), self._copy_paths, "Ctrl+Alt+C")
-        self._make_view_menu(self.menuBar().addMenu(self.tr("&View")))
-        indexing = self.menuBar().addMenu(self.tr("&Indexing"))
-        self._add(indexing, self.tr("&Progress…"), self.show_indexing)
-        self._add(indexing, self.tr("P&roblems…"), self.show_failures)
-
-    def _make_view_menu(self, menu: QMenu) -> None:
-        browse, view = self.browse, self.browse.view
-        self._add(menu, self.tr("&Folders"), browse.sidebar_wanted.emit, "F9")
-        self._add(menu, self.tr("&Words of this result"), browse.words_button.toggle, "F8")
-        menu.addSeparator()
-        zoom_in = QKeySequence.keyBindings(QKeySequence.StandardKey.ZoomIn)
-        action = self._add(menu, self.tr("&Larger"), lambda: self._zoom(1))
-        action.setShortcuts([*zoom_in, QKeySequence("Ctrl+=")])
-        self._add(menu, self.tr("&Smaller"), lambda: self._zoom(-1), "Ctrl+-")
-        self._fill = self._add(menu, self.tr("&Crop to squares"), None)
-        self._fill.setCheckable(True)
-        self._fill.toggled.connect(view.set_fill)
-        self._fill.toggled.connect(lambda on: self._settings.setValue("grid/fill", on))
-        self._names = self._add(menu, self.tr("File &names"), None)
-        self._names.setCheckable(True)
-        self._names.toggled.connect(view.set_names)
-        self._names.toggled.connect(lambda on: self._settings.setValue("grid/names", on))
-        menu.addSeparator()
-        appearance = menu.addMenu(self.tr("&Appearance"))
-        group = QActionGroup(self)
-        for choice, name in (
-            (Appearance.SYSTEM, self.tr("&System")),
-            (Appearance.LIGHT, self.tr("&Light")),
-            (Appearance.DARK, self.tr("&Dark")),
-        ):
-            action = self._add(appearance, name, None)
-            action.setCheckable(True)
-            action.setChecked(choice == self._theme.appearance)
-            action.triggered.connect(lambda _=False, choice=choice: self._choose_theme(choice))
-            group.addAction(action)
-        full = self._add(menu, self.tr("F&ull screen"), self._toggle_full_screen)
-        full.setShortcuts([QKeySequence("F11")])
-
-    def _add(
-        self,
-        menu: QMenu,
-        name: str,
-        act: Callable[[], object] | None,
-        shortcut: str | QKeySequence.StandardKey | None = None,
-    ) -> QAction:
-        action = menu.addAction(name)
-        if act is not None:
-            action.triggered.connect(lambda _checked=False: act())
-        if shortcut is not None:
-            action.setShortcut(QKeySequence(shortcut))
-        return action
-
-    def _find(self) -> None:
+    def to_search(self) -> None:
+        """Go to the search field."""
         if self.stack.currentWidget() is self.viewer:
             self.viewer.close_viewer()
         self.browse.bar.setFocus()
+
+    def go_back(self) -> None:
+        """Return from the photo to the result, or to the search before this one."""
+        if self.stack.currentWidget() is self.viewer:
+            self.viewer.close_viewer()
+        else:
+            self.browse.go_back()
+
+    def go_forward(self) -> None:
+        """Undo `go_back` of a search."""
+        if self.stack.currentWidget() is self.browse:
+            self.browse.go_forward()
+
+    def set_fill(self, fill: bool) -> None:
+        """Crop photos to squares, or show them whole."""
+        self.browse.view.set_fill(fill)
+        self._settings.setValue("grid/fill", fill)
+
+    def set_names(self, names: bool) -> None:
+        """Show file names, or none."""
+        self.browse.view.set_names(names)
+        self._settings.setValue("grid/names", names)
+
+    @property
+    def appearance(self) -> Appearance:
+        """What was chosen last."""
+        return self._theme.appearance
 
     def _rows(self) -> list[int]:
         if self.stack.currentWidget() is self.viewer:
             return [self.viewer.row]
         return self.browse.view.selected_rows()
 
-    def _open_outside(self) -> None:
+    def open_outside(self) -> None:
+        """Open the chosen photos with their default program."""
         self.photo_menu.open_outside(self._rows())
 
-    def _show_in_folder(self) -> None:
+    def show_in_folder(self) -> None:
+        """Show the chosen photo in the file manager."""
         self.photo_menu.show_in_folder(self._rows())
 
-    def _copy_photos(self) -> None:
+    def copy_photos(self) -> None:
+        """Copy the chosen photos."""
         self.photo_menu.copy_photos(self._rows())
 
-    def _copy_paths(self) -> None:
+    def copy_paths(self) -> None:
+        """Copy the chosen photos' paths."""
         self.photo_menu.copy_paths(self._rows())
 
-    def _zoom(self, steps: int) -> None:
+    def zoom(self, steps: int) -> None:
+        """Make the photos larger or smaller."""
         if self.stack.currentWidget() is self.viewer:
             canvas = self.viewer.canvas
             canvas.set_zoom(canvas.zoom * 1.25**steps)
         else:
             self.browse.view.set_zoom(self.browse.view.zoom + steps)
 
-    def _choose_theme(self, appearance: Appearance) -> None:
+    def choose_theme(self, appearance: Appearance) -> None:
+        """Follow the system, or be light or dark, from now on."""
         self._theme.choose(appearance)
         self._settings.setValue("appearance", appearance.value)
 
-    def _toggle_full_screen(self) -> None:
+    def toggle_full_screen(self) -> None:
+        """Fill the screen, or stop to."""
         if self.isFullScreen():
             self.showNormal()
         else:
@@ -416,8 +379,8 @@ class MainWindow(QMainWindow):
         settings = self._settings
         zoom = settings.value("grid/zoom", self.browse.view.zoom, int)
         self.browse.view.set_zoom(int(str(zoom)))
-        self._fill.setChecked(settings.value("grid/fill", True, bool) is True)
-        self._names.setChecked(settings.value("grid/names", False, bool) is True)
+        self.menus.fill.setChecked(settings.value("grid/fill", True, bool) is True)
+        self.menus.names.setChecked(settings.value("grid/names", False, bool) is True)
         self.viewer.panel_button.setChecked(settings.value("viewer/panel", True, bool) is True)
         self.browse.words_button.setChecked(settings.value("window/words", False, bool) is True)
         self.browse.words_button.toggled.connect(lambda on: settings.setValue("window/words", on))

@@ -247,9 +247,15 @@ class ResultsModel(QAbstractListModel):
             lambda: self._library.complete(word, query), on_done, channel="complete"
         )
 
-    def parse(self, draft: str, on_done: Callable[[Query], None]) -> None:
-        """Call `on_done` with what `draft` means."""
-        self._background.submit(lambda: self._library.parse(draft), on_done)
+    def read(self, draft: str, on_done: Callable[[list[Clause]], None]) -> None:
+        """Call `on_done` with the clauses that `draft` means, its last word completed as shown."""
+        held = self._asked[0]
+
+        def ask() -> list[Clause]:
+            clauses = _ask(self._library, held, draft).results.query.clauses
+            return [clause for clause in clauses if clause not in held]
+
+        self._background.submit(ask, on_done)
 
     def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008 - Qt's signature
         return 0 if parent.isValid() else self.total + self.partial_total

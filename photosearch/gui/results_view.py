@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from PySide6.QtCore import (
     QEvent,
     QItemSelection,
@@ -40,6 +38,8 @@ from PySide6.QtWidgets import (
 )
 
 from photosearch.gui.grid_geometry import GridGeometry
+from photosearch.gui.grid_keys import target_row
+from photosearch.gui.kept_place import Place
 from photosearch.gui.results_delegate import ResultsDelegate
 from photosearch.gui.results_model import ResultsModel
 from photosearch.gui.thumbnails import RADIUS_PX, Look, Thumbnails
@@ -78,7 +78,7 @@ class ResultsView(QAbstractItemView):
         self._press: tuple[QPoint, int] | None = None
         self._wheel = 0
         self._band: QRubberBand | None = None
-        self._kept: tuple[set[int], int, int, int, bool] | None = None
+        self._place: Place | None = None
         self.setModel(model)
         self.setItemDelegate(self._cells)
         self.setFrameShape(QFrame.Shape.NoFrame)
@@ -201,7 +201,7 @@ class ResultsView(QAbstractItemView):
         bar.setRange(0, max(0, self._geometry.height - height))
         bar.setPageStep(height)
         bar.setSingleStep(48)
-        # Always there, so that cells keep their width, but invisible when there is nothing to scroll.
+        # Always there, so that cells keep their width; invisible when there is nothing to scroll.
         bar.setEnabled(bar.maximum() > 0)
         ratio = self.devicePixelRatioF()
         self._cells.look = Look(round(self._geometry.side * ratio), RADIUS_PX * ratio, self._fill)
@@ -235,46 +235,14 @@ class ResultsView(QAbstractItemView):
         self.viewport().update()
 
     def _remember(self) -> None:
-        model, rows = self._results, self.selected_rows() if self.selectionModel() else []
-        if not self.selectionModel().hasSelection():
-            rows = []
-        hits = [model.hit(row) for row in rows]
-        everything = bool(rows) and len(rows) == model.rowCount()
-        visible = self.visible_rows()
-        first = model.hit(visible.start) if visible else None
-        current = model.hit(self.currentIndex().row())
-        offset = self.visualRect(model.index(visible.start, 0)).top() if visible else 0
-        self._kept = (
-            {hit.photo_id for hit in hits if hit is not None},
-            current.photo_id if current is not None else -1,
-            first.photo_id if first is not None and self.verticalOffset() > 0 else -1,
-            offset,
-            everything,
-        )
+        self._place = Place.of(self, self._results)
 
     def _restore(self) -> None:
-        if self._kept is None:
-            return
-        selected, current, first, offset, everything = self._kept
-        self._kept = None
-        self._measure()
-        model, selection = self._results, QItemSelection()
-        if everything:
-            selection.select(model.index(0, 0), model.index(model.rowCount() - 1, 0))
-        else:
-            for photo_id in selected:
-                row = model.row_of(photo_id)
-                if row >= 0:
-                    selection.select(model.index(row, 0), model.index(row, 0))
-        self.selectionModel().select(selection, _Flag.ClearAndSelect)
-        row = model.row_of(current) if current >= 0 else -1
-        if row >= 0:
-            self.selectionModel().setCurrentIndex(model.index(row, 0), _Flag.NoUpdate)
-            self._anchor = row
-        row = model.row_of(first) if first >= 0 else -1
-        if row >= 0:
-            self.verticalScrollBar().setValue(self._geometry.rect(row).top() - offset)
-        self.viewport().update()
+        place, self._place = self._place, None
+        if place is not None:
+            self._measure()
+            self._anchor = place.restore(self, self._results, self._anchor)
+            self.viewport().update()
 
     # Painting
 
@@ -451,7 +419,10 @@ class ResultsView(QAbstractItemView):
     # Keys
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        target = self._key_target(event)
+        target = target_row(
+            event, self._geometry, self.currentIndex().row(), self.visible_rows(),
+            max(1, self.viewport().height() // self._geometry.pitch),
+        )  # fmt: skip
         control = event.modifiers() & Qt.KeyboardModifier.ControlModifier
         if target is not None:
             if event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
@@ -475,31 +446,6 @@ class ResultsView(QAbstractItemView):
             self.typed.emit(event.text())
         else:
             event.ignore()
-
-    def _key_target(self, event: QKeyEvent) -> int | None:
-        if event.modifiers() & Qt.KeyboardModifier.AltModifier:
-            return None
-        count = self.model().rowCount()
-        row = self.currentIndex().row()
-        page = max(1, self.viewport().height() // self._geometry.pitch)
-        ahead = -1 if self._geometry.mirrored else 1
-        moves: dict[Qt.Key, Callable[[], int]] = {
-            _KEYS.Key_Right: lambda: row + ahead,
-            _KEYS.Key_Left: lambda: row - ahead,
-            _KEYS.Key_Down: lambda: self._geometry.next_row(row, 1),
-            _KEYS.Key_Up: lambda: self._geometry.next_row(row, -1),
-            _KEYS.Key_PageDown: lambda: self._geometry.next_row(row, page),
-            _KEYS.Key_PageUp: lambda: self._geometry.next_row(row, -page),
-            _KEYS.Key_Home: lambda: 0,
-            _KEYS.Key_End: lambda: count - 1,
-        }
-        move = moves.get(Qt.Key(event.key()))
-        if move is None or not count:
-            return None
-        if row < 0:
-            rows = self.visible_rows()
-            return rows.start if event.key() != _KEYS.Key_End else count - 1
-        return max(0, min(move(), count - 1))
 
     def changeEvent(self, event: QEvent) -> None:
         if event.type() in (QEvent.Type.FontChange, QEvent.Type.LayoutDirectionChange):

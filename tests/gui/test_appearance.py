@@ -38,7 +38,7 @@ def test_text_is_readable(colours):
 @pytest.mark.parametrize("choice", [Appearance.LIGHT, Appearance.DARK])
 def test_the_appearance_is_chosen_and_kept(person, open_window, dressed, choice):
     try:
-        person.window._choose_theme(choice)
+        person.window.choose_theme(choice)
         dark = choice == Appearance.DARK
         assert theme.is_dark(person.window.palette()) == dark
         shot = person.browse.view.viewport().grab().toImage()
@@ -138,11 +138,11 @@ def test_marked_text_is_escaped():
 def test_the_window_is_as_it_was_left(person, open_window):
     person.window.resize(900, 700)
     person.browse.view.set_zoom(1)
-    person.window._names.setChecked(True)
+    person.window.menus.names.setChecked(True)
     person.click(person.browse.sidebar_button)
     assert person.window.folders.isHidden()
     person.window.close()
     again = open_window(size=(1200, 800))
     assert again.browse.view.zoom == 1
-    assert again.window._names.isChecked()
+    assert again.window.menus.names.isChecked()
     assert again.window.folders.isHidden()

@@ -163,6 +163,6 @@ def test_file_names_are_shown_on_demand(paths, folder, open_window):
     person = open_window()
     view = person.browse.view
     plain = view._geometry.pitch
-    person.window._names.trigger()
+    person.window.menus.names.trigger()
     assert view._geometry.pitch > plain
     assert view.model().index(0, 0).data() == "frisbee.jpg"

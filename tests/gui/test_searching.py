@@ -36,6 +36,12 @@ def test_an_unfinished_word_shows_what_it_will_become(person):
     assert "shown for “frisbee”" in person.browse.summary.text()
 
 
+def test_enter_finishes_the_unfinished_word(person):
+    person.search("dog fris")
+    assert person.chips() == ["dog", "frisbee"]
+    assert person.names() == ["frisbee.jpg"]
+
+
 def test_a_late_answer_never_overwrites_a_newer_one(person):
     released, asked = threading.Event(), threading.Event()
     real = person.library.search

@@ -48,6 +48,14 @@ def test_a_click_opens_the_photo_and_escape_goes_back(person):
     assert person.browse.view.hasFocus()
 
 
+def test_alt_left_goes_back_from_the_photo(person):
+    person.search("dog")
+    person.open_photo(0)
+    person.key(Qt.Key.Key_Left, Qt.KeyboardModifier.AltModifier)
+    assert person.window.stack.currentWidget() is person.browse
+    assert person.chips() == ["dog"]
+
+
 def test_enter_opens_the_current_photo(person):
     person.key(Qt.Key.Key_Down, widget=person.field)
     person.key(Qt.Key.Key_Right)
