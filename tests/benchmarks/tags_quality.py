@@ -1,7 +1,8 @@
 """Measures the instant tagger: `python tests/benchmarks/tags_quality.py [--photos DIR]`.
 
-Prints the PR-AUC of the category names as queries, with and without crops, beside that of a
-perfect ranking of the same photos, and the seconds a photo takes on one core.
+Indexes labelled photos as shipped (service, SQLite, Tantivy) and prints the PR-AUC of the category
+names as queries (Eq. 5 and 6 of the paper), with and without crops, beside that of a perfect
+ranking of the same photos, for all of them and for each half.
 """
 
 from __future__ import annotations
@@ -10,86 +11,65 @@ import argparse
 import json
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from metrics import RankingQuality, measure
 
-from photosearch.captioning.instant import MODEL, VIEW_PX, VIEWS, InstantTagger
-from photosearch.domain import Caption, View, ViewCaption
+from photosearch.captioning.captioner import CaptionerSpec
+from photosearch.domain import Stage, View
 from photosearch.imaging.crops import WHOLE
-from photosearch.imaging.decode import decode
-from photosearch.search.caption_index import CaptionIndex
-from photosearch.search.query import parse
-from photosearch.search.tag_weight import term_repeats
+from photosearch.library import PhotoLibrary
+from photosearch.paths import AppPaths
+from photosearch.service import IndexService
+from photosearch.stages import find_captioners
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-PHOTOS = REPOSITORY.parent / "shared/photos/coco"
-
-
-def tag(
-    tagger: InstantTagger, photos: Sequence[Path], views: Sequence[View]
-) -> tuple[dict[str, list[ViewCaption]], float]:
-    """Return the captions of each photo by name, and the processor seconds of one photo."""
-    start = time.process_time()
-    captions = {
-        path.name: tagger.caption(decode(path, min_side=2 * VIEW_PX), views) for path in photos
-    }
-    return captions, (time.process_time() - start) / len(photos)
+COCO = Path(__file__).resolve().parents[3] / "shared" / "photos" / "coco"
 
 
-def quality(
-    captions: Mapping[str, Sequence[ViewCaption]], labels: Mapping[str, Sequence[str]]
-) -> RankingQuality:
-    """Return how well a search index of `captions` finds the photos that have a label."""
-    names = list(captions)
-    with tempfile.TemporaryDirectory() as folder:
-        index = CaptionIndex.create(Path(folder))
-        with index.writer() as writer:
-            for number, name in enumerate(names):
-                stored = [
-                    Caption(number, c.view, MODEL, "", c.text, c.tags) for c in captions[name]
-                ]
-                writer.put(number, 0.0, [], term_repeats(stored))
-            writer.commit()
-        index.reload()
+def index(folder: Path, library: PhotoLibrary, views: Sequence[View] | None) -> None:
+    """Run scan and tags over a folder; `views` instead of those that the tagger asks for."""
 
-        def rank(query: str) -> list[str]:
-            found = index.search(parse(query), limit=len(names))
-            return [names[number] for number in found.photo_ids]
+    def captioners(paths: AppPaths) -> list[CaptionerSpec]:
+        (tagger,) = find_captioners(paths)
+        return [tagger if views is None else replace(tagger, views={Stage.TAGS: tuple(views)})]
 
-        return measure(rank, labels)
+    library.add_folder(folder)
+    with IndexService(library.paths, find_captioners=captioners) as service:
+        service.run()
 
 
-def report(what: str, result: RankingQuality, seconds: float | None = None) -> None:
-    """Print one line of figures."""
-    took = f"{seconds:8.3f}" if seconds is not None else ""
-    print(f"{what:28}{result.pr_auc:8.4f}{result.perfect:9.4f}{result.share:8.1%}{took}")
+def quality(library: PhotoLibrary, labels: Mapping[str, Sequence[str]]) -> RankingQuality:
+    """Return how well the library finds those of the photos in `labels` that have a label."""
+
+    def rank(query: str) -> list[str]:
+        hits = library.search(library.parse(query), limit=10_000).hits
+        return [hit.path.name for hit in hits if hit.path and hit.path.name in labels]
+
+    return measure(rank, labels)
 
 
 def main() -> None:
-    """Tag, index, search, print."""
+    """Index, search, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--photos", type=Path, default=PHOTOS, help="folder with labels.jsonl")
+    parser.add_argument("--photos", type=Path, default=COCO, help="folder with labels.jsonl")
     folder: Path = parser.parse_args().photos
     if not (folder / "labels.jsonl").exists():
         sys.exit(f"{folder}: no labelled photos there")
     rows = [json.loads(line) for line in (folder / "labels.jsonl").read_text().splitlines()]
     labels = {row["file"]: row["labels"] for row in rows}
-    photos = [folder / name for name in labels]
-    tagger = InstantTagger()
-    print(f"{len(photos)} photos{'':18}PR-AUC  perfect   share s/photo")
-    for what, views in (("whole photo and quarters", VIEWS), ("whole photo only", (WHOLE,))):
-        captions, seconds = tag(tagger, photos, views)
-        report(what, quality(captions, labels), seconds)
-        for half in (0, 1):
-            names = list(labels)[half::2]
-            part = {name: captions[name] for name in names}
-            report(
-                f"  {'odd' if half else 'even'} half of the photos",
-                quality(part, {name: labels[name] for name in names}),
-            )
+    print(f"{len(labels)} photos{'':18}PR-AUC  perfect   share")
+    for what, views in (("whole photo and quarters", None), ("whole photo only", [WHOLE])):
+        with tempfile.TemporaryDirectory() as home, PhotoLibrary(AppPaths(Path(home))) as library:
+            index(folder, library, views)
+            for part, names in (
+                (what, list(labels)),
+                ("  even half", list(labels)[::2]),
+                ("  odd half", list(labels)[1::2]),
+            ):
+                found = quality(library, {name: labels[name] for name in names})
+                print(f"{part:28}{found.pr_auc:8.4f}{found.perfect:9.4f}{found.share:8.1%}")
 
 
 if __name__ == "__main__":
