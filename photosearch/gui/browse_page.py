@@ -50,6 +50,7 @@ class BrowsePage(QWidget):
         self._history = SearchHistory()
         self._status: Status | None = None
         self._answered = False
+        self._completed = ""
         self.model = ResultsModel(library, background, self)
         self.thumbnails = Thumbnails(library, background, self)
         self.bar = SearchBar()
@@ -140,7 +141,7 @@ class BrowsePage(QWidget):
         self.refine.chosen.connect(self.choose)
         self.words.chosen.connect(self.choose)
         self.model.answered.connect(self._on_answer)
-        self.model.refreshed.connect(self._on_refreshed)
+        self.model.refreshed.connect(self._show_result)
         self.view.opened.connect(self.opened)
         self.view.typed.connect(self.bar.type_ahead)
         self.view.escaped.connect(self._on_escape)
@@ -197,18 +198,16 @@ class BrowsePage(QWidget):
 
     def _on_answer(self, answer: Answer) -> None:
         self._answered = True
-        self._show_result(answer.results, answer.completed)
+        self._completed = answer.completed
+        self._show_result(answer.results)
 
-    def _on_refreshed(self, results: SearchResults) -> None:
-        self._show_result(results, "")
-
-    def _show_result(self, results: SearchResults, completed: str) -> None:
+    def _show_result(self, results: SearchResults) -> None:
         self.refine.show_words(results)
-        self.summary.setText(self._summary(results, completed))
+        self.summary.setText(self._summary(results))
         self._choose_page()
         self._ask_words()
 
-    def _summary(self, results: SearchResults, completed: str) -> str:
+    def _summary(self, results: SearchResults) -> str:
         if not results.query:
             words = self.tr("%Ln photo(s)", None, results.total)
         elif results.total:
@@ -218,8 +217,8 @@ class BrowsePage(QWidget):
         else:
             words = self.tr("No photo matches")
         parts = [words, text.took_text(results.took_ms)]
-        if completed:
-            parts.insert(1, self.tr("shown for “%1”").replace("%1", completed))
+        if self._completed:
+            parts.insert(1, self.tr("shown for “%1”").replace("%1", self._completed))
         return " · ".join(parts)
 
     def show_status(self, status: Status) -> None:

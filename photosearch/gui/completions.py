@@ -98,7 +98,11 @@ class Completions(QListView):
         self.setVisible(bool(terms))
         corner = below.mapTo(self._window, below.rect().bottomLeft())
         height = len(terms) * _LINE_PX + 10
-        self.setGeometry(corner.x(), corner.y() + 6, min(_WIDTH_PX, below.window().width()), height)
+        width = min(_WIDTH_PX, below.window().width())
+        x = corner.x()
+        if self.layoutDirection() == Qt.LayoutDirection.RightToLeft:
+            x += below.width() - width
+        self.setGeometry(x, corner.y() + 6, width, height)
         self.raise_()
 
     def current_word(self) -> str:

@@ -16,6 +16,7 @@ from photosearch.gui.theme import tinted
 from photosearch.gui.words_panel import WordsPanel
 
 WIDTH_PX = 352
+_SHOWN_SCORE = 0.1
 
 
 class _Section(QWidget):
@@ -115,6 +116,8 @@ class PhotoPanel(QScrollArea):
         section = _Section(self.tr("Seen at first glance"))
         flow = FlowBox(spacing=6)
         for tag in story.tags:
+            if tag.score < _SHOWN_SCORE and not tag.matches:
+                continue
             percent = QLocale().toString(round(tag.score * 100)) + QLocale().percent()
             chip = Chip(Clause(tag.word), count_text=percent, strong=tag.matches)
             views = ", ".join(text.view_text(view) for view in tag.views)

@@ -30,9 +30,12 @@ def test_results_follow_the_typing(person):
     assert person.browse.summary.text().endswith(" ms")
 
 
-def test_an_unfinished_word_shows_what_it_will_become(person):
+def test_an_unfinished_word_shows_what_it_will_become(person, qtbot):
     person.type("fris")
     person.wait(lambda: person.names() == ["frisbee.jpg"])
+    assert "shown for “frisbee”" in person.browse.summary.text()
+    with qtbot.waitSignal(person.browse.model.refreshed):
+        person.library.set_paused(True)
     assert "shown for “frisbee”" in person.browse.summary.text()
 
 
