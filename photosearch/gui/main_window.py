@@ -131,6 +131,7 @@ class MainWindow(QMainWindow):
         viewer.chosen.connect(self._on_viewer_word)
         viewer.menu_wanted.connect(self._open_viewer_menu)
         viewer.panel_toggled.connect(lambda on: self._settings.setValue("viewer/panel", on))
+        browse.model.failed.connect(self.messages.say)
         self.photo_menu.open_wanted.connect(self.open_photo)
         self.photo_menu.failed.connect(self.messages.say)
         self.folders.add_wanted.connect(self.ask_for_folder)

@@ -18,6 +18,7 @@ from PySide6.QtCore import (
 )
 
 from photosearch.domain import Clause, Hit, Query, SearchResults, TermCount, display_path
+from photosearch.errors import PhotosearchError
 from photosearch.gui.background import Background
 from photosearch.gui.desktop import file_url
 
@@ -70,6 +71,8 @@ class ResultsModel(QAbstractListModel):
     answered = Signal(object)
     """An `Answer` to a new search: the rows are others now."""
     about_to_refresh = Signal()
+    failed = Signal(str)
+    """Why there is no answer, for people. It is asked again when the library changes."""
     refreshed = Signal(object)
     """`SearchResults` of the same query after the library changed."""
 
@@ -84,7 +87,7 @@ class ResultsModel(QAbstractListModel):
         self._loading = False
         self._wanted = range(0)
         self._busy = False
-        self._refresh_again = False
+        self._ask_again = False
         self._asked: tuple[tuple[Clause, ...], str] = ((), "")
         self._debounce = QTimer(self)
         self._debounce.setSingleShot(True)
@@ -112,9 +115,23 @@ class ResultsModel(QAbstractListModel):
     def _search_now(self) -> None:
         self._debounce.stop()
         clauses, draft = self._asked
+        self._ask_again = False
         self._background.submit(
-            lambda: _ask(self._library, clauses, draft), self._take_answer, channel="search"
+            lambda: _ask(self._library, clauses, draft),
+            self._take_answer,
+            channel="search",
+            on_error=self._take_error,
         )
+
+    def _take_error(self, error: PhotosearchError) -> None:
+        self._busy = False
+        self._ask_again = True
+        self.failed.emit(str(error))
+
+    def _take_page_error(self, error: PhotosearchError) -> None:
+        # Asked for again when the page comes into view again.
+        self._loading = False
+        self.failed.emit(str(error))
 
     def _take_answer(self, answer: Answer) -> None:
         self._busy = False
@@ -132,6 +149,8 @@ class ResultsModel(QAbstractListModel):
 
     def refresh(self) -> None:
         """Ask again, because the library changed, without moving what is looked at."""
+        if self._ask_again:
+            self.search(*self._asked)
         if self._busy:
             return
         query = self.query
@@ -198,7 +217,9 @@ class ResultsModel(QAbstractListModel):
             self.ensure(self._wanted)
 
         self._background.submit(
-            lambda: self._library.search(query, limit=PAGE_HITS, offset=page * PAGE_HITS), take
+            lambda: self._library.search(query, limit=PAGE_HITS, offset=page * PAGE_HITS),
+            take,
+            on_error=self._take_page_error,
         )
 
     def hit(self, row: int) -> Hit | None:

@@ -109,7 +109,7 @@ def open_window(qtbot, paths, dressed):
     """Return a function that opens a window on the library at `paths`."""
     opened = []
 
-    def open_it(size=(1200, 800)):
+    def open_it(size=(1200, 800), *, answered=True):
         library = PhotoLibrary(paths)
         background = Background()
         settings = QSettings(str(paths.home / "window.ini"), QSettings.Format.IniFormat)
@@ -119,7 +119,8 @@ def open_window(qtbot, paths, dressed):
         window.show()
         window.attach(OffMainThread(library))
         person = Person(qtbot, window, library)
-        person.wait(lambda: window.browse._answered and window._status is not None)
+        person.wait(lambda: window.browse._answered or not answered)
+        person.wait(lambda: window._status is not None)
         return person
 
     yield open_it

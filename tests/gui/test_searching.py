@@ -1,5 +1,6 @@
 """What a person does to find a photo: typing, chips, refinement words, the grid."""
 
+import contextlib
 import threading
 
 import pytest
@@ -10,6 +11,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMenu
 
 from photosearch.domain import Query
+from photosearch.service import ServiceLock
 
 SHIFT = Qt.KeyboardModifier.ShiftModifier
 CONTROL = Qt.KeyboardModifier.ControlModifier
@@ -355,3 +357,17 @@ def test_query_texts_reach_the_library_unharmed(person):
     person.search("<b>bold</b>")
     assert person.names() == [HOSTILE]
     assert person.browse.model.query != Query()
+
+
+def test_a_search_that_fails_says_why_and_is_asked_again(paths, folder, open_window):
+    fill(paths, folder)
+    for file in paths.index.iterdir():
+        if file.is_file():
+            file.write_bytes(b"damaged")
+    with contextlib.closing(ServiceLock(paths)):
+        person = open_window(answered=False)
+        messages = person.window.messages
+        person.wait(messages.isVisible)
+        assert "being rebuilt" in messages.label.text()
+    person.library.set_paused(True)
+    person.wait(lambda: len(person.names()) == 6, 20_000)
