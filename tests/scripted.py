@@ -108,4 +108,7 @@ def paint(path: Path, colour, size=(96, 64), **save):
     mark = zlib.crc32(os.fsencode(path))
     image.putpixel((0, 0), (mark % 256, mark // 256 % 256, mark // 65536 % 256))
     image.save(path, **({"quality": 95} | save))
+    # As if it had been there for a while: files of this very moment are waited for.
+    an_hour_ago = time.time() - 3600
+    os.utime(path, (an_hour_ago, an_hour_ago))
     return path
