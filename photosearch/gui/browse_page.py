@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _WORDS_PX = 352
 _WORDS_LIMIT = 100
+_PATIENCE_MS = 1000
 
 
 class BrowsePage(QWidget):
@@ -63,9 +64,21 @@ class BrowsePage(QWidget):
         self.no_folder_page = StatePage("photo")
         self.indexing_page = StatePage("photo")
         self.indexing_page.progress.show()
+        self.waiting_page = StatePage("photo")
+        self.waiting_page.progress.show()
         self.stack = QStackedWidget()
-        for page in (self.view, self.nothing_page, self.no_folder_page, self.indexing_page):
+        for page in (
+            self.view,
+            self.nothing_page,
+            self.no_folder_page,
+            self.indexing_page,
+            self.waiting_page,
+        ):
             self.stack.addWidget(page)
+        self._patience = QTimer(self)
+        self._patience.setSingleShot(True)
+        self._patience.setInterval(_PATIENCE_MS)
+        self._patience.timeout.connect(self._say_waiting)
         self.words = WordsPanel(background, cloud_px=264)
         self.words_area = self._make_words_area()
         self.sidebar_button = self._button("sidebar", self.tr("Show or hide the folders (F9)"))
@@ -150,6 +163,7 @@ class BrowsePage(QWidget):
 
     def search_all(self) -> None:
         """Show every photo."""
+        self._patience.start()
         self.model.search(())
 
     def choose(self, clause: Clause, _exclude: bool = False) -> None:
@@ -258,6 +272,14 @@ class BrowsePage(QWidget):
         waiting = any(stage.waiting for stage in status.stages)
         # The service finds files before it has jobs for them.
         return waiting or bool(status.activity)
+
+    def _say_waiting(self) -> None:
+        if not self._answered:
+            self.waiting_page.say(
+                self.tr("Getting the search ready"),
+                self.tr("The search index is being rebuilt. That happens once after an update."),
+            )
+            self.stack.setCurrentWidget(self.waiting_page)
 
     def _invite(self) -> None:
         self.no_folder_page.say(

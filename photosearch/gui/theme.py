@@ -97,7 +97,7 @@ QProgressBar::chunk {{ background: {accent}; border-radius: 2px; }}
 QListView, QTableView, QTreeView {{ background: {surface}; border: 1px solid {border};
   border-radius: 6px; outline: none; }}
 QHeaderView::section {{ background: {surface}; color: {quiet}; border: none;
-  border-bottom: 1px solid {border}; padding: 6px 8px; }}
+  border-bottom: 1px solid {border}; padding: 6px 11px; }}
 QTableView::item {{ padding: 4px 8px; border-bottom: 1px solid {raised}; }}
 QTableView::item:selected, QListView::item:selected {{ background: {hover}; color: {text}; }}
 QScrollBar:vertical {{ background: transparent; width: 12px; margin: 0; }}

@@ -369,5 +369,8 @@ def test_a_search_that_fails_says_why_and_is_asked_again(paths, folder, open_win
         messages = person.window.messages
         person.wait(messages.isVisible)
         assert "being rebuilt" in messages.label.text()
+        browse = person.browse
+        person.wait(lambda: browse.stack.currentWidget() is browse.waiting_page)
     person.library.set_paused(True)
     person.wait(lambda: len(person.names()) == 6, 20_000)
+    assert browse.stack.currentWidget() is browse.view
