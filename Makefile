@@ -12,6 +12,7 @@ run: $(VENV)/.installed
 	@packaging/run.sh "$(BIN)" "$(FOLDER)"
 
 test: $(VENV)/.installed-dev
+	@packaging/qt-libraries.sh "$(BIN)" || true
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

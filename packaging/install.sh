@@ -22,6 +22,9 @@ Without a C++ compiler, take a prebuilt wheel first:
   .venv/bin/pip install llama-cpp-python==0.3.36 \
       --extra-index-url https://abetlen.github.io/llama-cpp-python/whl/cpu
 TEXT
+    # Not quiet, so that one sees that it goes on.
+    "$venv/bin/python" -m pip install "$(sed -n 's/.*"\(llama-cpp-python==[^"]*\)".*/\1/p' pyproject.toml)"
 fi
+echo "Installing photosearch and the libraries it uses."
 # Editable, so that the code that is looked at is the code that runs.
 "$venv/bin/python" -m pip install --quiet --editable "$what"

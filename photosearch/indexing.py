@@ -42,20 +42,25 @@ class Indexer:
             self._photos.mark_all_unindexed()
         self._writer = index.writer()
 
-    def commit(self) -> int:
-        """Bring the index up to date; return how many photos were written."""
-        written = 0
-        while batch := self._photos.unindexed(_BATCH):
-            taken_at = self._photos.taken_at([photo_id for _, photo_id in batch])
-            for _, photo_id in batch:
-                if photo_id in taken_at:
-                    self._put(photo_id, taken_at[photo_id])
-                else:
-                    self._writer.remove(photo_id)
-            self._writer.commit()
-            self._photos.mark_indexed([revision for revision, _ in batch])
-            written += len(batch)
-        return written
+    def commit(self) -> bool:
+        """Write up to a batch of photos that the index does not know yet; True if more are left."""
+        batch = self._photos.unindexed(_BATCH)
+        if not batch:
+            return False
+        taken_at = self._photos.taken_at([photo_id for _, photo_id in batch])
+        for _, photo_id in batch:
+            if photo_id in taken_at:
+                self._put(photo_id, taken_at[photo_id])
+            else:
+                self._writer.remove(photo_id)
+        self._writer.commit()
+        self._photos.mark_indexed([revision for revision, _ in batch])
+        return len(batch) == _BATCH
+
+    def commit_all(self) -> None:
+        """Bring the index up to date."""
+        while self.commit():
+            pass
 
     def close(self) -> None:
         """Let the next writer in; what was not committed is written next time."""
@@ -96,5 +101,5 @@ def rebuild_index(database: Database, folder: Path) -> int:
     CaptionIndex.create(folder)
     PhotoStore(database).mark_all_unindexed()
     with Indexer(database, folder) as indexer:
-        indexer.commit()
+        indexer.commit_all()
     return PhotoStore(database).counts()[0]

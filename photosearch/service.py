@@ -150,7 +150,11 @@ class IndexService:
                 if not self._watch and not busy and self._is_finished():
                     break
             self._release_running()
-            self._indexer.commit()
+            if self._stop.is_set():
+                # What is left is marked, and written at the next start.
+                self._indexer.commit()
+            else:
+                self._indexer.commit_all()
         finally:
             self._release_running()
             self._photos.set_state({STATE_SERVICE: None, STATE_STOP: None})
@@ -325,8 +329,8 @@ class IndexService:
         self._wake()
 
     def _commit_if_due(self) -> None:
-        if time.monotonic() - self._committed_s >= _COMMIT_EVERY_S:
-            self._indexer.commit()
+        due = time.monotonic() - self._committed_s >= _COMMIT_EVERY_S
+        if due and not self._indexer.commit():
             self._committed_s = time.monotonic()
 
     def _report_if_due(self, on_tick: Callable[[str], None] | None) -> None:

@@ -12,9 +12,11 @@ import argparse
 import json
 import statistics
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 
 import psutil
@@ -54,9 +56,12 @@ def measure(folder: Path) -> Run:
     with tempfile.TemporaryDirectory() as home, PhotoLibrary(AppPaths(Path(home))) as library:
         library.add_folder(folder)
         for stage in STAGES:
-            with IndexService(library.paths, stages=[stage]) as service:
+            with (
+                IndexService(library.paths, stages=[stage]) as service,
+                looking(run.peak_memory_mb, stage, service),
+            ):
                 started_s = time.perf_counter()
-                service.run(on_tick=partial(look, run.peak_memory_mb, stage, service))
+                service.run()
                 seconds = time.perf_counter() - started_s
             (progress,) = [s for s in library.status().stages if s.stage is stage]
             run.photos_per_s[stage] = round(progress.done / seconds, 2)
@@ -65,15 +70,28 @@ def measure(folder: Path) -> Run:
     return run
 
 
-def look(peaks: dict[str, int], stage: Stage, service: IndexService, _: str) -> None:
-    """Note each process's peak resident memory, as the system has kept it."""
-    numbered = {"service": psutil.Process().pid}
-    numbered |= {f"{stage} worker {n + 1}": pid for n, pid in enumerate(service.worker_pids)}
-    for name, pid in numbered.items():
-        status = Path(f"/proc/{pid}/status")
-        if status.exists():
-            (line,) = [x for x in status.read_text().splitlines() if x.startswith("VmHWM")]
-            peaks[name] = max(peaks.get(name, 0), int(line.split()[1]) // 1024)
+@contextmanager
+def looking(peaks: dict[str, int], stage: Stage, service: IndexService) -> Iterator[None]:
+    """Note each process's peak resident memory, as the system keeps it, while the block runs."""
+    finished = threading.Event()
+
+    def look() -> None:
+        while not finished.wait(0.05):
+            numbered = {"service": psutil.Process().pid}
+            numbered |= {f"{stage} worker {n + 1}": p for n, p in enumerate(service.worker_pids)}
+            for name, pid in numbered.items():
+                with suppress(OSError):
+                    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+                    kilobytes = [int(x.split()[1]) for x in lines if x.startswith("VmHWM")]
+                    peaks[name] = max([peaks.get(name, 0), *(k // 1024 for k in kilobytes)])
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield
+    finally:
+        finished.set()
+        thread.join()
 
 
 if __name__ == "__main__":
