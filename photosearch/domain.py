@@ -200,6 +200,10 @@ class Clause:
     phrase: bool = False
     negated: bool = False
 
+    def __post_init__(self) -> None:
+        if " " in self.text:
+            object.__setattr__(self, "phrase", True)
+
     def __str__(self) -> str:
         return ("-" if self.negated else "") + (f'"{self.text}"' if self.phrase else self.text)
 

@@ -87,10 +87,12 @@ class Indexer:
             for word in (tag.word, *tag.synonyms)
         }
         doubtful = repeats.keys() - sure
-        for word in shown & repeats.keys():
-            texts.append(word)
+        labels = sorted(shown & repeats.keys())
+        for word in labels:
             repeats[word] -= 1
-        self._writer.put(photo_id, taken_at, texts, repeats, doubtful)
+        self._writer.put(
+            photo_id, taken_at, texts, labels=labels, weighted=repeats, doubtful=doubtful
+        )
 
 
 def rebuild_index(database: Database, folder: Path) -> int:

@@ -19,6 +19,9 @@ import snowballstemmer
 VERSION = 1
 """Raise it with every change that gives some text other terms: indexes are then rebuilt."""
 
+SPACE = "\x1d"
+"""Stands for the spaces inside a `Word` of several parts."""
+
 MAX_WORD = 64
 """Characters of a word that count; what is longer is no word of any language people search in."""
 
@@ -185,6 +188,15 @@ def content_words(text: str) -> list[Word]:
     Left out are stop words, boilerplate of captioners, numbers and single letters.
     """
     return analyse(text)[1]
+
+
+def label_words(label: str) -> list[Word]:
+    """Return what to show of a tagger's word: one that has several parts is shown whole."""
+    parts = terms(label)
+    if len(parts) < 2:
+        return content_words(label)
+    # The index splits at spaces.
+    return [Word(SPACE.join(parts), SPACE.join(label.split()))]
 
 
 def analyse(text: str) -> tuple[list[str], list[Word]]:

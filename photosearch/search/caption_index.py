@@ -39,7 +39,7 @@ MAX_LEVELS = 4
 """Up to so many words, partial matches are found by intersections, level by level: three times
 faster than in one pass over all that any word has, but the intersections double with each word."""
 
-_SCHEMA_VERSION = 2
+_SCHEMA_VERSION = 3
 # "tantivy v0.27.0, index_format v7": other releases of one format read each other's files.
 _VERSION = f"{_SCHEMA_VERSION}.{analysis.VERSION} {native.__version__.rpartition(', ')[2]}"
 _SEP = "\x1f"
@@ -229,7 +229,7 @@ class CaptionIndex:
             for form, count in found:
                 _, key, shown = form.split(_SEP)
                 if key not in compiled.own:
-                    surfaces[key][shown] = count
+                    surfaces[key][_spaced(shown)] = count
             completions = []
             for forms in list(surfaces.values())[:limit]:
                 shown = analysis.display_form(forms)
@@ -270,16 +270,19 @@ class IndexWriter:
         photo_id: int,
         taken_at: float,
         texts: Sequence[str],
+        *,
+        labels: Sequence[str] = (),
         weighted: Mapping[str, int] | None = None,
         doubtful: Collection[str] = (),
     ) -> None:
         """Add a photo, in place of what the index has of it.
 
-        `texts` are its views' captions; phrases match within one of them. `weighted` are words
-        to be found besides, each counted so many times; they are completed but not shown. Those
-        of them that are `doubtful` find the photo, but do not exclude it.
+        `texts` are its views' captions; phrases match within one of them. `labels` are the words
+        of a tagger, each shown whole ("dining table"). `weighted` are words to be found besides,
+        each counted so many times; they are completed but not shown. Those of them that are
+        `doubtful` find the photo, but do not exclude it.
         """
-        document = _document(photo_id, taken_at, texts, weighted or {}, doubtful)
+        document = _document(photo_id, taken_at, texts, labels, weighted or {}, doubtful)
         with _tantivy_errors(self._folder):
             self._writer.delete_documents_by_term("photo_id", photo_id)
             self._writer.add_document(document)
@@ -304,6 +307,7 @@ def _document(
     photo_id: int,
     taken_at: float,
     texts: Sequence[str],
+    labels: Sequence[str],
     weighted: Mapping[str, int],
     doubtful: Collection[str],
 ) -> tantivy.Document:
@@ -312,15 +316,16 @@ def _document(
     document.add_unsigned("newest", _newest_key(taken_at, photo_id))
     words: set[analysis.Word] = set()
     length = 0
+    whole = set(labels)
     sure: set[str] = set()
     unsure: set[str] = set()
-    for text in texts:
+    for text in (*texts, *labels):
         # Tantivy leaves a gap between the values of a field, which no phrase spans.
         terms, shown = analysis.analyse(text)
         length += len(terms)
         sure.update(terms)
         document.add_text("text", " ".join(terms))
-        words.update(shown)
+        words.update(analysis.label_words(text) if text in whole else shown)
     keys = {word.key for word in words}
     for text, repeats in weighted.items():
         if repeats > 0:
@@ -339,10 +344,21 @@ def _document(
     document.add_text("shown", " ".join(_id_text(_key_id(word.key)) + word.shown for word in words))
     document.add_text(
         "forms",
-        " ".join(_SEP.join((analysis.fold(word.shown), word.key, word.shown)) for word in words),
+        " ".join(
+            _SEP.join((_despaced(analysis.fold(_spaced(word.shown))), word.key, word.shown))
+            for word in words
+        ),
     )
     document.add_text("sample", " ".join(f"s{level}" for level in range(1, _level(photo_id) + 1)))
     return document
+
+
+def _spaced(word: str) -> str:
+    return word.replace(analysis.SPACE, " ")
+
+
+def _despaced(word: str) -> str:
+    return word.replace(" ", analysis.SPACE)
 
 
 def _newest_key(taken_at: float, photo_id: int) -> int:
@@ -385,13 +401,18 @@ def _schema() -> tantivy.Schema:
 
 
 def _compile(schema: tantivy.Schema, wanted: Sequence[Condition]) -> _Compiled:
-    own = {key for condition in wanted for key in (*condition.terms, "".join(condition.terms))}
+    own = {key for condition in wanted for key in _keys(condition.terms)}
     return _Compiled(
         tuple(_side_by_side(schema, c.terms) for c in wanted if not c.negated),
         tuple(_surely(schema, c.terms) for c in wanted if c.negated),
         sum(len(condition.terms) for condition in wanted),
         frozenset(own),
     )
+
+
+def _keys(terms: Sequence[str]) -> set[str]:
+    """Return the keys that words of these terms side by side may have."""
+    return {*terms, "".join(terms), analysis.SPACE.join(terms)}
 
 
 def _surely(schema: tantivy.Schema, terms: Sequence[str]) -> tantivy.Query:
@@ -510,7 +531,7 @@ def _shown(snapshot: _Snapshot, key_id: int) -> str:
     if shown is None:
         found = snapshot.searcher.terms_with_prefix("shown", _id_text(key_id))
         forms = {form.partition(_SEP)[2]: count for form, count in found}
-        shown = snapshot.shown[key_id] = analysis.display_form(forms)
+        shown = snapshot.shown[key_id] = _spaced(analysis.display_form(forms))
     return shown
 
 

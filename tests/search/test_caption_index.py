@@ -20,7 +20,7 @@ def make_index(tmp_path):
                     photo_id,
                     (taken_at or {}).get(photo_id, float(photo_id)),
                     [texts] if isinstance(texts, str) else texts,
-                    (weighted or {}).get(photo_id),
+                    weighted=(weighted or {}).get(photo_id),
                 )
             writer.commit()
         index.reload()
@@ -335,11 +335,14 @@ def test_more_words_than_anybody_types(mixed_index):
     assert mixed_index.search(parse('"' + "dog " * 50_000 + '"')).total == 0
 
 
+BY_TAGS = {"dog": 9, "tabby cat": 1, "wolf": 1}
+
+
 def test_doubtful_words_find_a_photo_but_do_not_exclude_it(tmp_path):
     index = CaptionIndex.create(tmp_path)
     with index.writer() as writer:
-        writer.put(1, 0.0, ["dog"], {"dog": 9, "tabby cat": 1, "wolf": 1}, {"tabby cat"})
-        writer.put(2, 0.0, ["a cat on a mat"], {"cat": 1}, {"cat"})
+        writer.put(1, 0.0, ["dog"], weighted=BY_TAGS, doubtful={"tabby cat"})
+        writer.put(2, 0.0, ["a cat on a mat"], weighted={"cat": 1}, doubtful={"cat"})
         writer.commit()
     index.reload()
 
@@ -351,3 +354,27 @@ def test_doubtful_words_find_a_photo_but_do_not_exclude_it(tmp_path):
     assert found('-"tabby cat"') == {1, 2}
     assert found("-wolf") == {2}
     assert found("dog -cat") == {1}
+
+
+def test_labels_of_several_words_are_shown_and_counted_whole(tmp_path):
+    index = CaptionIndex.create(tmp_path)
+    with index.writer() as writer:
+        writer.put(1, 0.0, [], labels=["dining table", "Egyptian cat", "cup"])
+        writer.put(2, 0.0, [], labels=["dining table", "cup"])
+        writer.put(3, 0.0, ["a table for dining"], labels=["dog"])
+        writer.commit()
+    index.reload()
+
+    def words(text, of):
+        return {term.word: term.count for term in of(parse(text), 50)}
+
+    assert words("", index.words) == {
+        "dining table": 2, "cup": 2, "Egyptian cat": 1, "dog": 1, "table": 1, "dining": 1,
+    }  # fmt: skip
+    found = index.search(parse("cup"), refine=9).refine
+    assert found == (TermCount("Egyptian cat", 1),)
+    assert index.search(parse('"dining table" cup'), refine=9).refine == found
+    assert TermCount("dining table", 2) in index.complete("din", parse(""))
+    assert TermCount("Egyptian cat", 1) in index.complete("egy", parse(""))
+    assert set(index.search(parse('"egyptian cat"')).photo_ids) == {1}
+    assert set(index.search(parse("table")).photo_ids) == {1, 2, 3}

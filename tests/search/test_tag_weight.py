@@ -14,7 +14,7 @@ def ranking(folder, photos, query):
     index = CaptionIndex.open(folder)
     with index.writer() as writer:
         for photo_id, tags in photos.items():
-            writer.put(photo_id, 0.0, [], term_repeats([tagged("whole", *tags)]))
+            writer.put(photo_id, 0.0, [], weighted=term_repeats([tagged("whole", *tags)]))
         writer.commit()
     index.reload()
     return list(index.search(parse(query)).photo_ids)
