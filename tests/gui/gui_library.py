@@ -61,7 +61,7 @@ def fill(paths, folder, photos=PHOTOS, *, broken=()):
             views = [ViewCaption(view, text) for view, text in said[job.path][1].items()]
             captions.save(job, "Describe.", views)
         with Indexer(database, paths.index) as indexer:
-            indexer.commit()
+            indexer.commit_all()
 
 
 def _found(path):

