@@ -8,6 +8,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QImage,
+    QHideEvent,
     QKeyEvent,
     QMouseEvent,
     QPainter,
@@ -41,6 +42,7 @@ class PhotoCanvas(QWidget):
         self._zoom = 1.0
         self._center = QPointF(0.5, 0.5)
         self._drag: QPointF | None = None
+        self._was_pressed = False
         self._outlines: tuple[Box, ...] = ()
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
@@ -212,6 +214,7 @@ class PhotoCanvas(QWidget):
         event.accept()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
+        self._was_pressed = True
         self.setFocus()
         if event.button() == Qt.MouseButton.LeftButton and self._zoom > 1.0:
             self._drag = event.position()
@@ -234,10 +237,16 @@ class PhotoCanvas(QWidget):
         self.unsetCursor()
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        if not self._was_pressed:
+            return  # Its first click was in the grid, where it opened this photo.
         if self._zoom > 1.0:
             self.set_zoom(1.0)
         else:
             self.set_zoom(max(2.0, self.actual_pixels_zoom()), event.position())
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        self._was_pressed = False
+        super().hideEvent(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() in (Qt.Key.Key_Plus, Qt.Key.Key_Equal):

@@ -1,6 +1,5 @@
 """The grid's arithmetic, its pages and its cache: what keeps 100,000 photos smooth."""
 
-
 import pytest
 from gui_library import fill
 from PySide6.QtGui import QImage

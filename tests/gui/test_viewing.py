@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 from gui_library import HOSTILE
-from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
-from PySide6.QtGui import QWheelEvent
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt
+from PySide6.QtGui import QMouseEvent, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel
 
@@ -211,6 +211,21 @@ def test_zoom_and_pan(person):
     QTest.mouseMove(canvas, middle + QPoint(40, 0))
     QTest.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=middle + QPoint(40, 0))
     assert canvas.photo_rect().left() == pytest.approx(before.left() + 40, abs=1)
+
+
+def test_the_second_click_of_a_double_click_in_the_grid_does_not_zoom(person):
+    person.open_photo(1)
+    canvas = person.window.viewer.canvas
+    middle = QPointF(canvas.rect().center())
+    left = Qt.MouseButton.LeftButton
+    second = QMouseEvent(
+        QEvent.Type.MouseButtonDblClick, middle, canvas.mapToGlobal(middle), left, left,
+        Qt.KeyboardModifier.NoModifier,
+    )  # fmt: skip
+    QApplication.sendEvent(canvas, second)
+    assert canvas.zoom == 1.0
+    QTest.mouseDClick(canvas, left)
+    assert canvas.zoom > 1.0
 
 
 def test_a_photo_whose_file_is_gone_says_so(person, folder):
