@@ -150,7 +150,7 @@ def print_results(results: SearchResults, matched: Matched) -> None:
     for hit in results.hits:
         if hit.partial and not partial:
             partial = True
-            click.echo(f"{_count(results.partial_total, 'photo')} match some of the words:")
+            click.echo(f"{_count(results.partial_total, 'photo')} match in part, or perhaps:")
         where = "; ".join(
             f"{word}: {', '.join(views)}" for word, views in matched.get(hit.photo_id, {}).items()
         )

@@ -239,7 +239,7 @@ class TermCount:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A photo found. `partial` hits lack a word of the query. `path` is None if no file is left."""
+    """A photo found. `partial` hits lack a word of the query, or have one that is doubtful. `path` is None if no file is left."""
 
     photo_id: int
     score: float
@@ -252,7 +252,7 @@ class Hit:
 class SearchResults:
     """One page of hits, best first; full matches come before partial ones.
 
-    `total` counts photos that match all words, `partial_total` those that match some.
+    `total` counts photos that match all words, `partial_total` those that match some, or perhaps.
     `refine` are words that would narrow the result, with their number of photos in it;
     `refine_is_estimate` says that they were counted on a sample and scaled.
     """

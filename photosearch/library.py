@@ -394,7 +394,7 @@ class PhotoLibrary:
             raise UnavailableError(
                 "The search index is being rebuilt. Try again in a moment."
             ) from None
-        self._notices.append(f"The search index was damaged ({reason}) and has been rebuilt.")
+        self._notices.append(f"The search index has been rebuilt: {reason}")
 
     def _make_preview(self, path: Path, target: Path) -> None:
         with self._preview_lock:

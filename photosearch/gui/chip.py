@@ -37,7 +37,7 @@ class Chip(QAbstractButton):
         self._removable = removable
         self._strong = strong
         self._over_cross = False
-        self.setText(f'"{clause.text}"' if clause.phrase else clause.text)
+        self.setText(clause.text)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)

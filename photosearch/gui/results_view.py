@@ -286,9 +286,9 @@ class ResultsView(QAbstractItemView):
             return
         count = self._results.partial_total
         if self._results.total:
-            words = self.tr("%Ln more match(es) some of the words", None, count)
+            words = self.tr("%Ln more match(es) in part, or perhaps", None, count)
         else:
-            words = self.tr("%Ln photo(s) match some of the words", None, count)
+            words = self.tr("%Ln photo(s) match in part, or perhaps", None, count)
         font = painter.font()
         font.setWeight(font.Weight.DemiBold)
         painter.setFont(font)

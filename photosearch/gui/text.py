@@ -14,13 +14,13 @@ from photosearch.domain import Stage, display_path
 ENGLISH_PLURALS = {
     "%Ln photo(s)": ("%Ln photo", "%Ln photos"),
     "%Ln photo(s) match all words": ("%Ln photo matches all words", "%Ln photos match all words"),
-    "%Ln more match(es) some of the words": (
-        "%Ln more matches some of the words",
-        "%Ln more match some of the words",
+    "%Ln more match(es) in part, or perhaps": (
+        "%Ln more matches in part, or perhaps",
+        "%Ln more match in part, or perhaps",
     ),
-    "%Ln photo(s) match some of the words": (
-        "%Ln photo matches some of the words",
-        "%Ln photos match some of the words",
+    "%Ln photo(s) match in part, or perhaps": (
+        "%Ln photo matches in part, or perhaps",
+        "%Ln photos match in part, or perhaps",
     ),
     "%Ln selected": ("%Ln selected", "%Ln selected"),
     "%Ln problem(s)": ("%Ln problem", "%Ln problems"),

@@ -83,9 +83,13 @@ class _Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """A query in Tantivy's terms. `own` are the keys of its words."""
+    """A query in Tantivy's terms. `own` are the keys of its words.
+
+    `possible` are the words of `wanted` where they may be doubtful, too.
+    """
 
     wanted: tuple[tantivy.Query, ...]
+    possible: tuple[tantivy.Query, ...]
     unwanted: tuple[tantivy.Query, ...]
     term_count: int
     own: frozenset[str]
@@ -156,8 +160,9 @@ class CaptionIndex:
     ) -> IndexResults:
         """Return the photos that match all of `query`, best first, then those that match a part.
 
-        Among partial matches those of more words come first. Without any word to find, photos
-        come newest first. `refine` is the number of refinement words wanted.
+        A photo of which a word is doubtful is a partial match, too; among these those of more
+        words come first. Without any word to find, photos come newest first. `refine` is the
+        number of refinement words wanted.
         """
         snapshot = self._snapshot
         limit, offset = max(0, limit), max(0, offset)
@@ -169,8 +174,8 @@ class CaptionIndex:
             )
             partial: list[tuple[float, tantivy.DocAddress]] = []
             partial_total = 0
-            if len(compiled.wanted) > 1:
-                any_word = _boolean(Occur.Should, compiled.wanted, compiled.unwanted)
+            if compiled.wanted:
+                any_word = _boolean(Occur.Should, compiled.possible, compiled.unwanted)
                 partial_total = _count(snapshot, any_word) - total
                 if partial_total and len(full) < limit:
                     partial = _search_partial(
@@ -280,7 +285,7 @@ class IndexWriter:
         `texts` are its views' captions; phrases match within one of them. `labels` are the words
         of a tagger, each shown whole ("dining table"). `weighted` are words to be found besides,
         each counted so many times; they are completed but not shown. Those of them that are
-        `doubtful` find the photo, but do not exclude it.
+        `doubtful` make it a partial match, and do not exclude it.
         """
         document = _document(photo_id, taken_at, texts, labels, weighted or {}, doubtful)
         with _tantivy_errors(self._folder):
@@ -331,10 +336,13 @@ def _document(
         if repeats > 0:
             terms, unshown = analysis.analyse(text)
             length += len(terms) * repeats
-            (unsure if text in doubtful else sure).update(terms)
+            if text in doubtful:
+                unsure.update(terms)
+            else:
+                sure.update(terms)
+                words.update(unshown)
             for _ in range(repeats):
                 document.add_text("text", " ".join(terms))
-            words.update(unshown)
     document.add_text("doubtful", " ".join(unsure - sure))
     if length < _LEAST_TERMS:
         document.add_text("text", " ".join([_FILLER] * (_LEAST_TERMS - length)))
@@ -403,6 +411,7 @@ def _schema() -> tantivy.Schema:
 def _compile(schema: tantivy.Schema, wanted: Sequence[Condition]) -> _Compiled:
     own = {key for condition in wanted for key in _keys(condition.terms)}
     return _Compiled(
+        tuple(_surely(schema, c.terms) for c in wanted if not c.negated),
         tuple(_side_by_side(schema, c.terms) for c in wanted if not c.negated),
         tuple(_surely(schema, c.terms) for c in wanted if c.negated),
         sum(len(condition.terms) for condition in wanted),
@@ -454,14 +463,14 @@ def _search(
 def _search_partial(
     snapshot: _Snapshot, compiled: _Compiled, limit: int, offset: int
 ) -> list[tuple[float, tantivy.DocAddress]]:
-    """Find what matches some words but not all: more words first, then by score."""
-    wanted = compiled.wanted
-    if len(wanted) > MAX_LEVELS:
+    """Find what matches in part or perhaps: more words first, then by score."""
+    possible = compiled.possible
+    if len(possible) > MAX_LEVELS:
         return _search_partial_at_once(snapshot, compiled, limit, offset)
     hits: list[tuple[float, tantivy.DocAddress]] = []
-    above = [_boolean(Occur.Must, wanted)]
-    for size in range(len(wanted) - 1, 0, -1):
-        level = [_boolean(Occur.Must, chosen) for chosen in combinations(wanted, size)]
+    above = [_boolean(Occur.Must, compiled.wanted)]
+    for size in range(len(possible), 0, -1):
+        level = [_boolean(Occur.Must, chosen) for chosen in combinations(possible, size)]
         query = _boolean(Occur.Should, level, (*above, *compiled.unwanted))
         total, found = _search(snapshot, query, limit - len(hits), offset)
         hits += found
@@ -477,10 +486,10 @@ def _search_partial_at_once(
 ) -> list[tuple[float, tantivy.DocAddress]]:
     # A constant a word, greater than all of BM25 can give, ranks by the number of words.
     step = _MAX_TERM_SCORE * compiled.term_count
-    wanted = compiled.wanted
-    constants = [tantivy.Query.const_score_query(query, step) for query in wanted]
-    unwanted = (_boolean(Occur.Must, wanted), *compiled.unwanted)
-    query = _boolean(Occur.Should, (*wanted, *constants), unwanted)
+    possible = compiled.possible
+    constants = [tantivy.Query.const_score_query(query, step) for query in possible]
+    unwanted = (_boolean(Occur.Must, compiled.wanted), *compiled.unwanted)
+    query = _boolean(Occur.Should, (*possible, *constants), unwanted)
     hits = snapshot.searcher.search(query, limit, count=False, offset=offset).hits
     return [(score % step, at) for score, at in hits]
 
@@ -549,7 +558,7 @@ def _open(folder: IndexFolder) -> _Snapshot:
     snapshot = _Snapshot(generation, stamp, index, index.searcher())
     # Touch every kind of file now: some damage only shows when they are read.
     _search(snapshot, tantivy.Query.all_query(), 1, 0, newest_first=True)
-    _refinements(snapshot, _Compiled((), (), 0, frozenset()), 1, 1)
+    _refinements(snapshot, _Compiled((), (), (), 0, frozenset()), 1, 1)
     return snapshot
 
 

@@ -104,13 +104,15 @@ def highlight(text: str, query: Query) -> list[tuple[int, int]]:
 def count_words(captions: Sequence[Caption]) -> list[TermCount]:
     """Count how often each content word occurs in a photo's captions, most frequent first.
 
-    Forms of a word count together under the commonest; tags count once by their shown word.
+    Forms of a word count together under the commonest. Of tags those count that the caption's
+    text shows, each whole.
     """
     surfaces: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for caption in captions:
         if caption.tags:
+            shown = set(caption.text.split(", "))
             for tag in caption.tags:
-                if terms := analysis.terms(tag.word):
+                if tag.word in shown and (terms := analysis.terms(tag.word)):
                     surfaces[" ".join(terms)][tag.word.lower()] += 1
         else:
             for word in analysis.content_words(caption.text):

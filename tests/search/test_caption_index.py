@@ -338,7 +338,7 @@ def test_more_words_than_anybody_types(mixed_index):
 BY_TAGS = {"dog": 9, "tabby cat": 1, "wolf": 1}
 
 
-def test_doubtful_words_find_a_photo_but_do_not_exclude_it(tmp_path):
+def test_doubtful_words_make_partial_matches_and_do_not_exclude(tmp_path):
     index = CaptionIndex.create(tmp_path)
     with index.writer() as writer:
         writer.put(1, 0.0, ["dog"], weighted=BY_TAGS, doubtful={"tabby cat"})
@@ -347,13 +347,17 @@ def test_doubtful_words_find_a_photo_but_do_not_exclude_it(tmp_path):
     index.reload()
 
     def found(text):
-        return set(index.search(parse(text)).photo_ids)
+        results = index.search(parse(text))
+        full = len(results.photo_ids) - sum(results.partial)
+        assert (results.total, results.partial_total) == (full, sum(results.partial))
+        return list(results.photo_ids[:full]), list(results.photo_ids[full:])
 
-    assert found("cat") == {1, 2}
-    assert found("-cat") == {1}
-    assert found('-"tabby cat"') == {1, 2}
-    assert found("-wolf") == {2}
-    assert found("dog -cat") == {1}
+    assert found("cat") == ([2], [1])
+    assert found("cat dog") == ([], [1, 2])
+    assert found("-cat") == ([1], [])
+    assert found('-"tabby cat"') == ([2, 1], [])
+    assert found("-wolf") == ([2], [])
+    assert found("dog -cat") == ([1], [])
 
 
 def test_labels_of_several_words_are_shown_and_counted_whole(tmp_path):
