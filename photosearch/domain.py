@@ -239,7 +239,10 @@ class TermCount:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A photo found. `partial` hits lack a word of the query, or have one that is doubtful. `path` is None if no file is left."""
+    """A photo found; `partial` if it lacks a word of the query or has one that is doubtful.
+
+    `path` is None if no file is left.
+    """
 
     photo_id: int
     score: float
