@@ -19,6 +19,7 @@ from photosearch.domain import display_path
 from photosearch.errors import PhotosearchError
 from photosearch.gui import icons
 from photosearch.gui.background import Background, Lane
+from photosearch.gui.desktop import leave_clipboard
 from photosearch.gui.main_window import MainWindow
 from photosearch.gui.text import install_plurals
 from photosearch.gui.theme import Appearance, Theme
@@ -147,6 +148,7 @@ def run(paths: AppPaths, folder: Path | None = None, argv: Sequence[str] = ()) -
     finally:
         heartbeat.stop()
         session.close()
+        leave_clipboard()
         sys.excepthook = previous_hook
         logging.getLogger("photosearch").removeHandler(log_handler)
         log_handler.close()

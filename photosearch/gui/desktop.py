@@ -13,6 +13,8 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication, QImage
 
 from photosearch.gui.text import path_text
 
+_OURS = "made by photosearch"
+
 
 def file_url(path: Path) -> QUrl:
     """Return the path as a URL; bytes that are no UTF-8 survive."""
@@ -64,4 +66,15 @@ def copy_photos(paths: Sequence[Path], picture: QImage | None = None) -> None:
     mime.setUrls([file_url(path) for path in paths])
     if picture is not None and not picture.isNull():
         mime.setImageData(picture)
+    mime.setProperty(_OURS, True)
     QGuiApplication.clipboard().setMimeData(mime)
+
+
+def leave_clipboard() -> None:
+    """Turn what `copy_photos` put on the clipboard into text; to be called before Python ends.
+
+    Qt frees the clipboard's content after Python has gone, and crashes if that was made in Python.
+    """
+    clipboard = QGuiApplication.clipboard()
+    if clipboard.mimeData() is not None and clipboard.mimeData().property(_OURS):
+        clipboard.setText(clipboard.text())

@@ -11,6 +11,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMenu
 
 from photosearch.domain import Query
+from photosearch.gui.desktop import leave_clipboard
 from photosearch.service import ServiceLock
 
 SHIFT = Qt.KeyboardModifier.ShiftModifier
@@ -303,6 +304,10 @@ def test_photos_are_copied_as_paths_and_as_files(person, folder, several):
     urls = [str(folder / name) for name in names]
     person.wait(lambda: [url.toLocalFile() for url in clipboard.mimeData().urls()] == urls, 20_000)
     assert clipboard.mimeData().hasImage() != several
+    # What Python has made must not be there when Python ends.
+    leave_clipboard()
+    assert not clipboard.mimeData().hasImage()
+    assert "frisbee.jpg" in clipboard.text()
 
 
 def test_photos_are_dragged_out_as_files(person, folder):
