@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from photosearch.paths import AppPaths
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from photosearch.paths import AppPaths
+
+_EXIT_STOPPED = 130
 
 
 def main() -> None:
     """Run photosearch and exit with its code."""
-    multiprocessing.freeze_support()
-    # Imported here, because every worker process imports this module and needs none of it.
-    from photosearch.cli import run  # noqa: PLC0415
+    try:
+        # Imported here, because every worker process imports this module and needs none of it,
+        # and because Ctrl-C may come while they load.
+        import multiprocessing  # noqa: PLC0415
 
-    sys.exit(run(open_window=_open_window))
+        multiprocessing.freeze_support()
+        from photosearch.cli import run  # noqa: PLC0415
+
+        code = run(open_window=_open_window)
+    except KeyboardInterrupt:
+        code = _EXIT_STOPPED
+    sys.exit(code)
 
 
 def _open_window(paths: AppPaths, folder: Path | None) -> int:

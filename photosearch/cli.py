@@ -6,23 +6,26 @@ way (no model, locked, disk full, damaged library), 130 stopped by Ctrl-C.
 
 from __future__ import annotations
 
-import datetime
 import json
-import logging
-import logging.handlers
 import os
-import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, TextIO
 
 import click
 
 from photosearch import console
-from photosearch.domain import CAPTION_STAGES, Stage, display_path
-from photosearch.errors import LibraryLockedError, PhotosearchError, UnavailableError, UsageError
+from photosearch.arguments import FolderPath, QueryCommand
+from photosearch.domain import CAPTION_STAGES, Query, Stage, display_path
+from photosearch.errors import (
+    LibraryLockedError,
+    ModelError,
+    PhotosearchError,
+    UnavailableError,
+    UsageError,
+)
+from photosearch.foreground import run_service
 from photosearch.library import PhotoLibrary
 from photosearch.paths import HOME_VARIABLE, AppPaths
 
@@ -30,9 +33,10 @@ OpenWindow = Callable[[AppPaths, Path | None], int]
 
 EXIT_DONE, EXIT_NOTHING, EXIT_USAGE, EXIT_UNAVAILABLE, EXIT_STOPPED = 0, 1, 2, 3, 130
 
-_LOG_BYTES = 2 << 20
+_MAX_LIMIT = 1_000_000
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-_FOLDER = click.Path(path_type=Path)
+_FOLDER = FolderPath()
+_LIMIT = click.IntRange(min=1, max=_MAX_LIMIT)
 
 
 def run(open_window: OpenWindow, arguments: Sequence[str] | None = None) -> int:
@@ -41,24 +45,46 @@ def run(open_window: OpenWindow, arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    code = _run(open_window, arguments)
     try:
-        return int(main.main(arguments, "photosearch", standalone_mode=False, obj=open_window) or 0)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        # It would be tried again, and fail again, when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
+
+
+def _run(open_window: OpenWindow, arguments: Sequence[str] | None) -> int:
+    try:
+        _check_current_folder()
+        with console.checked_output():
+            code = main.main(arguments, "photosearch", standalone_mode=False, obj=open_window)
+        return int(code or 0)
     except click.Abort:
         return EXIT_STOPPED
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except PhotosearchError as error:
-        click.echo(f"photosearch: {error}", err=True)
-        return _exit_code(error)
-    except BrokenPipeError:
-        # The reader has seen enough, as in `photosearch search dog | head`.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except console.ReaderGoneError:
         return EXIT_DONE
+    except (click.ClickException, PhotosearchError) as error:
+        with suppress(OSError):
+            if isinstance(error, click.ClickException):
+                error.show()
+            else:
+                click.echo(f"photosearch: {error}", err=True)
+        return _exit_code(error)
 
 
-def _exit_code(error: PhotosearchError) -> int:
-    if isinstance(error, UsageError):
+def _check_current_folder() -> None:
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise UnavailableError(
+            "The folder that you are in is gone or can't be read; change to another one."
+        ) from error
+
+
+def _exit_code(error: Exception) -> int:
+    if isinstance(error, (click.ClickException, UsageError)):
         return EXIT_USAGE
     return EXIT_UNAVAILABLE if isinstance(error, UnavailableError) else EXIT_NOTHING
 
@@ -71,7 +97,7 @@ def _exit_code(error: PhotosearchError) -> int:
 def main(context: click.Context, library: Path | None, folder: Path | None) -> int:
     """Find any photo in your own folders by typing words. Without a command: the window."""
     open_window: OpenWindow = context.obj
-    context.obj = paths = AppPaths(library.absolute()) if library else AppPaths.default()
+    context.obj = paths = AppPaths(library) if library else AppPaths.default()
     if context.invoked_subcommand is None:
         return open_window(paths, folder)
     if folder is not None:
@@ -98,28 +124,36 @@ def index(
     retry: bool,
 ) -> int:
     """Add FOLDERS and index them until nothing is left to do. Ctrl-C stops; run again to go on."""
+    stages = [Stage(stage)] if stage else list(Stage)
+    if no_captions:
+        stages = [s for s in stages if s not in CAPTION_STAGES]
+    if not stages:
+        raise click.UsageError(f"--no-captions leaves nothing of --stage {stage}.")
     with PhotoLibrary(paths) as library:
+        if set(stages) <= set(CAPTION_STAGES) and library.models.in_use() is None:
+            raise ModelError(console.NO_MODEL)
         for folder in folders:
             library.add_folder(folder)
         if not library.folders():
             raise UsageError("There are no folders yet. Name one: photosearch index ~/Pictures")
         if retry:
             library.retry()
-        stages = [Stage(stage)] if stage else list(Stage)
-        if no_captions:
-            stages = [s for s in stages if s not in CAPTION_STAGES]
         try:
-            stopped = _run_service(library, stages=stages, watch=False, minutes=minutes)
+            ran = run_service(library, stages=stages, watch=False, minutes=minutes)
         except LibraryLockedError as error:
             if folders:
                 raise LibraryLockedError(f"{error} The folders were added to it.") from None
             raise
         status = library.status()
-        console.print_outcome(status)
-        if stopped:
-            click.echo("Stopped. The same command goes on from here.")
-            return EXIT_STOPPED
-        return EXIT_NOTHING if status.failure_count or not status.photo_count else EXIT_DONE
+        looked_through = ran.to_the_end and Stage.SCAN in stages
+        console.print_outcome(status, library.failures(), looked_through=looked_through)
+    if ran.stopped:
+        click.echo("Stopped. The same command goes on from here.")
+        return EXIT_STOPPED
+    if ran.broken:
+        return EXIT_UNAVAILABLE
+    offline = any(not folder.online for folder in status.folders)
+    return EXIT_NOTHING if status.failure_count or offline or not status.photo_count else EXIT_DONE
 
 
 @main.command()
@@ -127,54 +161,8 @@ def index(
 def watch(paths: AppPaths) -> int:
     """Index, and follow the folders as they change, until Ctrl-C."""
     with PhotoLibrary(paths) as library:
-        _run_service(library, stages=list(Stage), watch=True, minutes=None)
+        run_service(library, stages=list(Stage), watch=True, minutes=None)
     return EXIT_DONE
-
-
-def _run_service(
-    library: PhotoLibrary, *, stages: Sequence[Stage], watch: bool, minutes: float | None
-) -> bool:
-    """Run the indexer in this process, showing progress; True if it was stopped by a signal."""
-    from photosearch.service import IndexService  # noqa: PLC0415 - search needs no watchdog
-
-    _log_to(library.paths.log)
-    stopped = False
-    with IndexService(library.paths, stages=stages, watch=watch) as service:
-
-        def stop(*_: object) -> None:
-            nonlocal stopped
-            stopped = True
-            service.stop()
-
-        with _signals(stop), console.Progress(library.status, stages) as progress:
-            service.run(minutes=minutes, on_tick=progress.update)
-        for notice in service.notices:
-            click.echo(f"Note: {notice}", err=True)
-    return stopped
-
-
-@contextmanager
-def _signals(stop: Callable[..., None]) -> Iterator[None]:
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    before = [signal.signal(number, stop) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
-
-
-def _log_to(file: Path) -> None:
-    handler = logging.handlers.RotatingFileHandler(
-        file, maxBytes=_LOG_BYTES, backupCount=1, encoding="utf-8", errors="backslashreplace"
-    )
-    handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(message)s"))
-    logger = logging.getLogger("photosearch")
-    for old in logger.handlers[:]:
-        logger.removeHandler(old)
-        old.close()
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
 
 
 @main.command()
@@ -204,7 +192,7 @@ def folders_list(paths: AppPaths) -> int:
         found = library.folders()
     for folder in found:
         problem = f"  ({folder.problem})" if folder.problem else ""
-        click.echo(f"{folder.photo_count:8}  {display_path(folder.path)}{problem}")
+        click.echo(f"{folder.photo_count:8}  {console.short_path(folder.path)}{problem}")
     return EXIT_DONE if found else EXIT_NOTHING
 
 
@@ -213,22 +201,21 @@ def folders_list(paths: AppPaths) -> int:
 @click.pass_obj
 def folders_remove(paths: AppPaths, folder: Path) -> int:
     """Stop indexing FOLDER. Its photos are not touched."""
-    wanted = Path(os.path.abspath(folder.expanduser()))  # noqa: PTH100 - as it was added
     with PhotoLibrary(paths) as library:
         for known in library.folders():
-            if known.path == wanted:
+            if known.path == folder:
                 library.remove_folder(known.id)
-                click.echo(f"{display_path(wanted)} is no longer indexed.")
+                click.echo(f"{display_path(folder)} is no longer indexed.")
                 return EXIT_DONE
-    raise UsageError(f"{display_path(wanted)} is not indexed. See: photosearch folders list")
+    raise UsageError(f"{display_path(folder)} is not indexed. See: photosearch folders list")
 
 
 # Finding
 
 
-@main.command(context_settings={"ignore_unknown_options": True})
+@main.command(cls=QueryCommand)
 @click.argument("words", nargs=-1)
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True)
+@click.option("--limit", type=_LIMIT, default=20, show_default=True)
 @click.option("--explain", is_flag=True, help="Say which words matched in which views.")
 @_JSON
 @click.pass_obj
@@ -240,15 +227,14 @@ def search(
     Without words: all photos, newest first.
     """
     with PhotoLibrary(paths) as library:
-        # The shell has taken the quotes of "two words" away, but kept them together.
-        query = library.parse(" ".join(_requoted(word) for word in words))
+        query = _parse(library, words)
         results = library.search(query, limit=limit, refine=12)
         matched = (
             {hit.photo_id: library.photo(hit.photo_id, query).matched for hit in results.hits}
             if query and (explain or as_json)
             else {}
         )
-        notices = library.status().notices
+        notices = library.notices
     for notice in notices:
         click.echo(f"Note: {notice}", err=True)
     if as_json:
@@ -256,6 +242,14 @@ def search(
     else:
         console.print_results(results, matched)
     return EXIT_DONE if results.hits else EXIT_NOTHING
+
+
+def _parse(library: PhotoLibrary, words: Sequence[str]) -> Query:
+    # The shell has taken the quotes of "two words" away, but kept them together.
+    query = library.parse(" ".join(_requoted(word) for word in words))
+    if not query and any(word.strip() for word in words):
+        raise UsageError(f"Nothing to search for in {display_path(' '.join(words))}")
+    return query
 
 
 def _requoted(word: str) -> str:
@@ -279,10 +273,10 @@ def show(paths: AppPaths, photo: str, as_json: bool) -> int:
     return EXIT_DONE
 
 
-@main.command()
+@main.command(cls=QueryCommand)
 @click.argument("words", nargs=-1)
 @click.option("--photo", help="Words of this photo: a file, an id, or its hash's beginning.")
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True)
+@click.option("--limit", type=_LIMIT, default=50, show_default=True)
 @click.option("--png", type=click.Path(path_type=Path, dir_okay=False), help="Draw the cloud.")
 @_JSON
 @click.pass_obj
@@ -297,24 +291,25 @@ def words(
     """Count the words of a photo, of the result of WORDS, or of the library."""
     if photo is not None and words:
         raise click.UsageError("Give either words or --photo.")
+    if png is not None and png.suffix.lower() != ".png":
+        raise click.UsageError("--png writes a PNG picture: give it a name that ends in .png")
     with PhotoLibrary(paths) as library:
         if photo is not None:
             found = list(library.photo(_find_photo(library, photo)).words[:limit])
         else:
-            query = library.parse(" ".join(_requoted(word) for word in words))
-            found = library.words(query, limit=limit)
+            found = library.words(_parse(library, words), limit=limit)
     if png is not None and found:
         from photosearch.clouds import write_png  # noqa: PLC0415 - loads Matplotlib
 
-        try:
+        with console.writing(display_path(png)):
             write_png(found, png)
-        except OSError as error:
-            raise UnavailableError(f"{display_path(png)} can't be written: {error}.") from error
     if as_json:
         _print_json({"words": [{"word": w.word, "count": w.count} for w in found]})
     else:
         for word in found:
             click.echo(f"{word.count:8}  {word.word}")
+        if not found:
+            click.echo("Nothing found." if words else "No words yet.")
     return EXIT_DONE if found else EXIT_NOTHING
 
 
@@ -350,7 +345,9 @@ def models_list(paths: AppPaths, as_json: bool) -> int:
         )  # fmt: skip
     else:
         for model in known:
-            click.echo(f"{'*' if model == in_use else ' '} {model.name}  {model.model}")
+            click.echo(
+                f"{'*' if model == in_use else ' '} {model.name}  {display_path(model.model)}"
+            )
         if not known:
             click.echo(console.NO_MODEL)
     return EXIT_DONE if known else EXIT_NOTHING
@@ -364,6 +361,10 @@ def models_list(paths: AppPaths, as_json: bool) -> int:
 def models_use(paths: AppPaths, model: Path, mmproj: Path | None, name: str | None) -> int:
     """Caption with MODEL: a GGUF file with its --mmproj, or the name of a model added before."""
     with PhotoLibrary(paths) as library:
+        known = {} if mmproj is not None else {m.name: m for m in library.models.list()}
+        if again := known.get(str(model)):
+            # A file or folder of the same name may happen to be here.
+            model, mmproj, name = again.model, again.mmproj, again.name
         chosen = library.use_model(model, mmproj, name)
     click.echo(f"{chosen.name} captions from now on; captions by other models are kept.")
     return EXIT_DONE
@@ -376,7 +377,7 @@ def models_remove(paths: AppPaths, name: str) -> int:
     """Forget the model NAME. Its files and its captions are kept."""
     with PhotoLibrary(paths) as library:
         library.remove_model(name)
-    click.echo(f"{name} is forgotten; its files are still there.")
+    click.echo(f"{display_path(name)} is forgotten; its files are still there.")
     return EXIT_DONE
 
 
@@ -386,30 +387,21 @@ def captions() -> None:
 
 
 @captions.command("export")
-@click.argument("file", type=click.File("w", encoding="utf-8"), default="-")
+@click.argument("file", type=click.Path(allow_dash=True), default="-")
 @click.pass_obj
-def captions_export(paths: AppPaths, file: TextIO) -> int:
+def captions_export(paths: AppPaths, file: str) -> int:
     """Write every caption to FILE (or the terminal) as JSON lines."""
     count = 0
-    with PhotoLibrary(paths) as library:
+    with (
+        PhotoLibrary(paths) as library,
+        console.writing("The output" if file == "-" else display_path(file)),
+        click.open_file(file, "w", encoding="utf-8") as lines,
+    ):
         for sha256, caption in library.captions():
-            row: dict[str, Any] = {
-                "sha256": sha256.hex(),
-                "view": caption.view,
-                "model": caption.model,
-                "prompt": caption.prompt,
-                "text": caption.text,
-                "created_at": datetime.datetime.fromtimestamp(
-                    caption.created_at, datetime.UTC
-                ).isoformat(timespec="seconds"),
-            }
-            if caption.tags:
-                row["tags"] = [
-                    {"word": t.word, "score": t.score, "synonyms": t.synonyms} for t in caption.tags
-                ]
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            row = console.caption_json(sha256, caption)
+            lines.write(json.dumps(row, ensure_ascii=False) + "\n")
             count += 1
-    if file is not sys.stdout:
+    if file != "-":
         click.echo(f"{count} captions written.", err=True)
     return EXIT_DONE if count else EXIT_NOTHING
 

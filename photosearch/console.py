@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any, TextIO, cast
 
 import click
 from rich.console import Console
@@ -16,6 +18,7 @@ from rich.progress import Progress as RichProgress
 from photosearch.doctor import Finding
 from photosearch.domain import (
     CAPTION_STAGES,
+    Caption,
     Failure,
     PhotoDetails,
     SearchResults,
@@ -24,6 +27,7 @@ from photosearch.domain import (
     Status,
     display_path,
 )
+from photosearch.errors import UnavailableError
 
 NO_MODEL = (
     "No vision language model yet: photos are found by the instant tagger's words only. With LLaVA "
@@ -33,9 +37,59 @@ NO_MODEL = (
 
 _PLAIN_EVERY_S = 5.0
 _SHOWN_FAILURES = 20
+_SHOWN_CHARACTERS = 300
 
 Matched = Mapping[int, Mapping[str, Sequence[str]]]
 """For each photo id, the query's words and the views in which they were found."""
+
+
+class ReaderGoneError(Exception):
+    """Whoever read the output has seen enough, as in `photosearch search dog | head`."""
+
+
+@contextmanager
+def writing(target: str) -> Iterator[None]:
+    """Raise UnavailableError instead of OSError, saying that `target` can't be written.
+
+    Raises ReaderGoneError where `target` is a pipe that nobody reads any more.
+    """
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise ReaderGoneError from error
+    except OSError as error:
+        raise UnavailableError(f"{target} can't be written: {error.strerror or error}.") from error
+
+
+@contextmanager
+def checked_output() -> Iterator[None]:
+    """Have all that is printed raise as `writing` does; Click's and Python's own ways differ."""
+    with ExitStack() as stack:
+        if sys.stdout is not None:
+            stack.enter_context(redirect_stdout(cast(TextIO, _Checked(sys.stdout))))
+        if sys.stderr is not None:
+            stack.enter_context(redirect_stderr(cast(TextIO, _Checked(sys.stderr))))
+        yield
+        if sys.stdout is not None:
+            sys.stdout.flush()
+
+
+class _Checked:
+    """A stream whose failures can be told from all other OSErrors."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with writing("The output"):
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        with writing("The output"):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 class Progress:
@@ -88,19 +142,23 @@ class Progress:
                     click.echo(f"{line}  {_pace(stage)}", err=True)
 
 
-def print_outcome(status: Status) -> None:
-    """Print what an indexing run left behind."""
+def print_outcome(status: Status, failures: Sequence[Failure], *, looked_through: bool) -> None:
+    """Print what an indexing run left behind; `looked_through` if it saw all of the folders."""
     click.echo(f"{_count(status.photo_count, 'photo')} in {_count(len(status.folders), 'folder')}.")
     for folder in status.folders:
         if folder.problem:
-            click.echo(f"  {display_path(folder.path)}: {folder.problem}")
+            click.echo(f"  {short_path(folder.path)}: {folder.problem}")
         elif not folder.photo_count:
-            click.echo(f"  {display_path(folder.path)}: no pictures found")
-    if status.failure_count:
-        click.echo(
-            f"{_count(status.failure_count, 'file')} could not be read; "
-            "`photosearch status` says which and why."
-        )
+            found = "no pictures found" if looked_through else "not looked through yet"
+            click.echo(f"  {short_path(folder.path)}: {found}")
+    unread = {f.path for f in failures if f.stage is Stage.SCAN}
+    uncaptioned = {f.path for f in failures if f.stage is not Stage.SCAN}
+    if unread:
+        click.echo(f"{_count(len(unread), 'file')} could not be read.")
+    if uncaptioned:
+        click.echo(f"{_count(len(uncaptioned), 'photo')} could not be captioned.")
+    if failures:
+        click.echo("`photosearch status` says which and why.")
     if not status.captioner:
         click.echo(NO_MODEL)
 
@@ -110,14 +168,14 @@ def print_status(status: Status, failures: Sequence[Failure]) -> None:
     if status.service_pid is None:
         click.echo("Nothing is indexing now (`photosearch index` or `watch` does).")
     else:
-        state = "paused" if status.paused else status.activity or "waiting for changes"
+        state = "paused" if status.paused else short_path(status.activity) or "waiting for changes"
         click.echo(f"Indexing (process {status.service_pid}): {state}")
     for notice in status.notices:
         click.echo(f"Note: {notice}")
     click.echo(f"{_count(status.photo_count, 'photo')} in {_count(status.file_count, 'file')}")
     for folder in status.folders:
         problem = f"  ({folder.problem})" if folder.problem else ""
-        click.echo(f"  {folder.photo_count:8}  {display_path(folder.path)}{problem}")
+        click.echo(f"  {folder.photo_count:8}  {short_path(folder.path)}{problem}")
     if not status.folders:
         click.echo("  no folders yet: photosearch index ~/Pictures")
     click.echo("Stage          done  waiting  failed")
@@ -132,7 +190,7 @@ def print_status(status: Status, failures: Sequence[Failure]) -> None:
     if failures:
         click.echo(f"Failed ({len(failures)}); try again with: photosearch index --retry")
         for failure in failures[:_SHOWN_FAILURES]:
-            click.echo(f"  {failure.stage}  {display_path(failure.path)}: {failure.reason}")
+            click.echo(f"  {failure.stage}  {short_path(failure.path)}: {failure.reason}")
         if len(failures) > _SHOWN_FAILURES:
             click.echo(f"  … and {len(failures) - _SHOWN_FAILURES} more (--json lists all)")
 
@@ -182,6 +240,15 @@ def print_photo(details: PhotoDetails) -> None:
         click.echo("No words yet.")
 
 
+def short_path(path: Path | str) -> str:
+    """Return `path` for reading, not for copying: printable, and cut in its middle if very long."""
+    shown = display_path(path)
+    if len(shown) <= _SHOWN_CHARACTERS:
+        return shown
+    half = _SHOWN_CHARACTERS // 2
+    return f"{shown[:half]}…{shown[1 - half :]}"
+
+
 def print_findings(findings: Iterable[Finding]) -> None:
     """Print what the doctor found."""
     for finding in findings:
@@ -225,13 +292,30 @@ def photo_json(details: PhotoDetails) -> dict[str, Any]:
         "captions": [
             {
                 "view": c.view, "model": c.model, "prompt": c.prompt, "text": c.text,
-                "tags": [{"word": t.word, "score": t.score, "synonyms": list(t.synonyms)}
-                         for t in c.tags],
+                "tags": _tags(c),
             }
             for c in details.captions
         ],
         "words": [{"word": w.word, "count": w.count} for w in details.words],
     }  # fmt: skip
+
+
+def caption_json(sha256: bytes, caption: Caption) -> dict[str, Any]:
+    """Return a caption, and the content hash of its photo, as a JSON object."""
+    created_at = datetime.datetime.fromtimestamp(caption.created_at, datetime.UTC)
+    row = {
+        "sha256": sha256.hex(),
+        "view": caption.view,
+        "model": caption.model,
+        "prompt": caption.prompt,
+        "text": caption.text,
+        "created_at": created_at.isoformat(timespec="seconds"),
+    }
+    return {**row, "tags": _tags(caption)} if caption.tags else row
+
+
+def _tags(caption: Caption) -> list[dict[str, Any]]:
+    return [{"word": t.word, "score": t.score, "synonyms": list(t.synonyms)} for t in caption.tags]
 
 
 def status_json(status: Status, failures: Sequence[Failure]) -> dict[str, Any]:

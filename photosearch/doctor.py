@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import os
 import platform
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from photosearch.captioning.instant import InstantTagger
 from photosearch.captioning.models import check_gguf
+from photosearch.domain import display_path
 from photosearch.errors import PhotosearchError
 from photosearch.library import PhotoLibrary
 from photosearch.paths import AppPaths
@@ -59,10 +62,25 @@ def _modules() -> Iterator[Finding]:
 
 def _tagger() -> Iterator[Finding]:
     try:
-        InstantTagger().close()
+        with _native_stderr_silenced():
+            InstantTagger().close()
         yield Finding("instant tagger", True, "its models load")
     except PhotosearchError as error:
         yield Finding("instant tagger", False, str(error))
+
+
+@contextmanager
+def _native_stderr_silenced() -> Iterator[None]:
+    # TensorFlow Lite tells the file descriptor, past sys.stderr, how it will compute.
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _library(paths: AppPaths) -> Iterator[Finding]:
@@ -71,26 +89,43 @@ def _library(paths: AppPaths) -> Iterator[Finding]:
     except PhotosearchError as error:
         yield Finding("library", False, str(error))
         return
+    looks = {
+        "library": _contents,
+        "folders": _folders,
+        "disk": _disk,
+        "captioner": _captioner,
+    }
     with library:
-        problems = library.check()
-        status = library.status()
-        yield Finding(
-            "library", not problems, " ".join(problems) or f"{paths.home}: {status.photo_count} "
-            "photos",
-        )  # fmt: skip
-        for folder in status.folders:
-            yield Finding(
-                f"folder {folder.path}", not folder.problem,
-                folder.problem or f"{folder.photo_count} photos",
-            )  # fmt: skip
-        free = shutil.disk_usage(paths.home).free
-        yield Finding("disk", free > _MIN_FREE_BYTES, f"{free >> 20} MB free at {paths.home}")
-        model = library.models.in_use()
-        if model is None:
-            yield Finding("captioner", True, "none; see `photosearch models list`")
-        else:
+        for what, look in looks.items():
+            # What one of them can't read must not hide what the others find.
             try:
-                check_gguf(model.model, model.mmproj)
-                yield Finding("captioner", True, f"{model.name} ({model.model})")
+                yield from look(library)
             except PhotosearchError as error:
-                yield Finding("captioner", False, str(error))
+                yield Finding(what, False, str(error))
+
+
+def _contents(library: PhotoLibrary) -> Iterator[Finding]:
+    problems = library.check()
+    home = display_path(library.paths.home)
+    yield Finding("library", not problems, " ".join(problems) or home)
+
+
+def _folders(library: PhotoLibrary) -> Iterator[Finding]:
+    for folder in library.folders():
+        what = f"folder {display_path(folder.path)}"
+        yield Finding(what, not folder.problem, folder.problem or f"{folder.photo_count} photos")
+
+
+def _disk(library: PhotoLibrary) -> Iterator[Finding]:
+    home = library.paths.home
+    free = shutil.disk_usage(home).free
+    yield Finding("disk", free > _MIN_FREE_BYTES, f"{free >> 20} MB free at {display_path(home)}")
+
+
+def _captioner(library: PhotoLibrary) -> Iterator[Finding]:
+    model = library.models.in_use()
+    if model is None:
+        yield Finding("captioner", True, "none; see `photosearch models list`")
+        return
+    check_gguf(model.model, model.mmproj)
+    yield Finding("captioner", True, f"{model.name} ({display_path(model.model)})")

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from photosearch.captioning.instant import MODEL as INSTANT_TAGGER
 from photosearch.domain import display_path
 from photosearch.errors import DiskFullError, ModelError, UnavailableError, UsageError
 
@@ -226,6 +227,11 @@ class ModelStore:
         )
         if not config.name or not config.name.isprintable():
             raise UsageError("A model's name needs at least one letter, and no special characters.")
+        if config.name == INSTANT_TAGGER:
+            # Captions are told apart by who wrote them.
+            raise UsageError(
+                f"{INSTANT_TAGGER} is the instant tagger's name: give this model another."
+            )
         check_gguf(config.model, config.mmproj)
         models, _ = self._load()
         known = models.get(config.name)
@@ -258,7 +264,9 @@ class ModelStore:
     def _known(models: dict[str, CaptionerConfig], name: str) -> CaptionerConfig:
         if name not in models:
             known = ", ".join(sorted(models)) or "none yet"
-            raise UsageError(f"There is no model called {name}; known models: {known}.")
+            raise UsageError(
+                f"There is no model called {display_path(name)}; known models: {known}."
+            )
         return models[name]
 
     def _load(self) -> tuple[dict[str, CaptionerConfig], str]:

@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -14,10 +16,12 @@ import scripted
 import skimage
 
 from photosearch.cli import run
+from photosearch.library import PhotoLibrary
 from photosearch.paths import AppPaths
 from photosearch.service import ServiceLock
 
 SAMPLES = Path(skimage.__file__).parent / "data"
+TINY = Path(__file__).resolve().parents[1] / "tiny_llava"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
@@ -68,6 +72,48 @@ def test_plurals_and_exclusion(indexed, photosearch):
     assert "coffee.png" in out
 
 
+def test_an_excluded_word_is_no_bundle_of_options(indexed, photosearch):
+    for word in ("-horse", "-beach", "-the", "--"):
+        code, out, _ = photosearch("search", "cat", word, library=indexed / "library")
+        assert (code, "chelsea.png" in out) == (0, True), word
+    code, out, _ = photosearch("words", "-cat", "--limit=50", library=indexed / "library")
+    assert (code, "espresso" in out, "domestic cat" in out) == (0, True, False)
+    _, out, _ = photosearch("search", "--", "-h", "--limit", library=indexed / "library")
+    assert "Usage" not in out
+
+
+@pytest.mark.parametrize("command", ["search", "words"])
+def test_options_stand_anywhere_among_the_words_and_are_known_by_full_name(
+    indexed, photosearch, command
+):
+    code, out, _ = photosearch(command, "cat", "--json", "-zeppelin", library=indexed / "library")
+    assert code == 0
+    assert json.loads(out)
+    for mistyped in ("--limi", "--foo", "--foo=1"):
+        code, _, err = photosearch(command, "cat", mistyped, library=indexed / "library")
+        assert (code, f"'{mistyped.partition('=')[0]}'" in err) == (2, True)
+    code, _, err = photosearch(command, "cat", "--limit", library=indexed / "library")
+    assert (code, "requires an argument" in err) == (2, True)
+    for limit in ("0", "x", "4294967296", "9" * 40):
+        code, _, err = photosearch(command, "--limit", limit, library=indexed / "library")
+        assert (code, "--limit" in err) == (2, True)
+    assert photosearch(command, "--limit", "1000000", library=indexed / "library")[0] == 0
+
+
+@pytest.mark.parametrize("arguments", [["-h"], ["search", "-h"], ["words", "cat", "--help"]])
+def test_help_is_for_h_alone(photosearch, arguments):
+    code, out, _ = photosearch(*arguments)
+    assert (code, "Usage: photosearch" in out) == (0, True)
+
+
+@pytest.mark.parametrize("command", ["search", "words"])
+def test_a_query_without_a_word_is_refused(indexed, photosearch, command):
+    for query in ("😀", "*", "-", '""'):
+        code, _, err = photosearch(command, query, library=indexed / "library")
+        assert (code, f"Nothing to search for in {query}" in err) == (2, True)
+    assert photosearch(command, " ", library=indexed / "library")[0] == 0
+
+
 def test_an_empty_query_lists_all_photos(indexed, photosearch):
     for arguments in (["search"], ["search", ""]):
         code, out, _ = photosearch(*arguments, library=indexed / "library")
@@ -111,7 +157,21 @@ def test_words_are_counted_and_drawn(indexed, photosearch, tmp_path):
     code, _, err = photosearch(
         "words", "--png", tmp_path / "no" / "x.png", library=indexed / "library"
     )
-    assert (code, "can't be written" in err) == (3, True)
+    assert (code, "x.png can't be written: No such file" in err) == (3, True)
+    assert "Errno" not in err
+    code, _, err = photosearch(
+        "words", "--png", tmp_path / "cloud.jpg", library=indexed / "library"
+    )
+    assert (code, "ends in .png" in err) == (2, True)
+    assert not (tmp_path / "cloud.jpg").exists()
+
+
+def test_where_no_words_are_it_is_said(indexed, photosearch):
+    code, out, _ = photosearch("words")
+    assert (code, out) == (1, "No words yet.\n")
+    code, out, _ = photosearch("words", "zeppelin", library=indexed / "library")
+    assert (code, out) == (1, "Nothing found.\n")
+    assert json.loads(photosearch("words", "--json")[1]) == {"words": []}
 
 
 def test_status_as_text_and_json(indexed, photosearch):
@@ -138,10 +198,43 @@ def test_captions_are_exported_as_json_lines(indexed, photosearch, tmp_path):
 def test_reindex_and_doctor(indexed, photosearch):
     code, out, _ = photosearch("reindex", library=indexed / "library")
     assert (code, "holds 2 photos" in out) == (0, True)
-    code, out, _ = photosearch("doctor", library=indexed / "library")
+    code, out, err = photosearch("doctor", library=indexed / "library")
     assert code == 0
     assert "PROBLEM" not in out
     assert "tantivy" in out
+    assert err == "", "the tagger's libraries keep silent"
+
+
+def test_a_damaged_list_of_models_stops_neither_search_nor_doctor(indexed, photosearch, tmp_path):
+    home = tmp_path / "copy"
+    shutil.copytree(indexed / "library", home)
+    AppPaths(home).models.write_text('{"models": [')
+    code, out, _ = photosearch("search", "cat", library=home)
+    assert (code, "chelsea.png" in out) == (0, True)
+    code, out, _ = photosearch("doctor", library=home)
+    assert (code, "PROBLEM  captioner: The list of models" in out) == (3, True)
+    assert "ok       library" in out
+    code, _, err = photosearch("status", library=home)
+    assert (code, "is damaged" in err) == (3, True)
+
+
+def test_doctor_goes_on_past_damaged_pages(indexed, photosearch, tmp_path):
+    home = tmp_path / "copy"
+    shutil.copytree(indexed / "library", home)
+    database = AppPaths(home).database
+    connection = sqlite3.connect(database)
+    page_bytes = connection.execute("PRAGMA page_size").fetchone()[0]
+    page = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'folder'")
+    offset = (page.fetchone()[0] - 1) * page_bytes
+    connection.close()
+    with database.open("r+b") as file:
+        file.seek(offset)
+        file.write(b"\xff" * page_bytes)
+    code, out, _ = photosearch("doctor", library=home)
+    assert code == 3
+    for line in ("PROBLEM  library: The", "PROBLEM  folders: The", "ok       disk: "):
+        assert line in out
+    assert "ok       captioner" in out
 
 
 def test_a_failed_photo_is_named_with_its_reason_and_exit_code_1(photosearch, tmp_path):
@@ -150,8 +243,21 @@ def test_a_failed_photo_is_named_with_its_reason_and_exit_code_1(photosearch, tm
     code, out, _ = photosearch("index", "--stage", "scan", tmp_path / "in")
     assert code == 1
     assert "1 file could not be read" in out
+    assert "could not be captioned" not in out
     _, out, _ = photosearch("status")
     assert "cut.jpg: " in out
+
+
+def test_a_photo_that_could_be_read_but_not_captioned(photosearch, tmp_path):
+    photo = tmp_path / "in" / "a.png"
+    scripted.paint(photo, (1, 2, 3))
+    assert photosearch("index", "--stage", "scan", tmp_path / "in")[0] == 0
+    before = photo.stat()
+    photo.write_bytes(bytes(before.st_size))
+    os.utime(photo, ns=(before.st_atime_ns, before.st_mtime_ns))
+    code, out, _ = photosearch("index", "--stage", "tags")
+    assert (code, "1 photo could not be captioned" in out) == (1, True)
+    assert "could not be read" not in out
 
 
 @pytest.mark.parametrize(
@@ -168,6 +274,51 @@ def test_what_is_no_folder_is_refused(photosearch, tmp_path, prepare, message):
     assert message in err
 
 
+@pytest.mark.parametrize("command", [["index"], ["folders", "remove"], ["show"]])
+def test_a_home_of_nobody_is_a_name_like_others(photosearch, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = photosearch(*command, "~nosuchuser/x")
+    assert code == (1 if command == ["show"] else 2)
+    assert "~nosuchuser/x" in err
+
+
+def test_an_empty_name_is_no_folder(photosearch):
+    for arguments in (["index", ""], ["folders", "remove", ""], ["--library", "", "status"]):
+        code, _, err = photosearch(*arguments)
+        assert (code, "can't be empty" in err) == (2, True)
+
+
+def test_the_library_may_lie_below_the_home_of_the_user(tmp_path):
+    environment = {**ENVIRONMENT, "HOME": str(tmp_path), "PHOTOSEARCH_HOME": "~/mine"}
+    command = [sys.executable, "-m", "photosearch", "status"]
+    subprocess.run(command, env=environment, cwd=tmp_path, check=True, capture_output=True)
+    assert (tmp_path / "mine" / "library.sqlite3").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
+def test_a_folder_that_can_no_longer_be_read_is_listed_and_removed(photosearch):
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        home, folder = Path(name, "library"), Path(name, "photos")
+        is_root = os.getuid() == 0
+        if is_root:
+            os.setresuid(65534, 65534, 0)  # root may read anything
+        try:
+            folder.mkdir()
+            with PhotoLibrary(AppPaths(home)) as library:
+                library.add_folder(folder)
+            folder.chmod(0)
+            code, _, err = photosearch("index", folder, library=home)
+            assert (code, "can't be added: no permission" in err) == (2, True)
+            assert str(folder) in photosearch("folders", "list", library=home)[1]
+            code, out, _ = photosearch("folders", "remove", folder, library=home)
+            assert (code, "no longer indexed" in out) == (0, True)
+            folder.chmod(0o700)
+        finally:
+            if is_root:
+                os.setresuid(0, 0, 0)
+
+
 def test_a_folder_inside_an_added_one_is_refused_with_the_reason(photosearch, tmp_path):
     scripted.paint(tmp_path / "in" / "deep" / "a.png", (1, 2, 3))
     assert photosearch("index", "--stage", "scan", tmp_path / "in")[0] == 0
@@ -182,6 +333,32 @@ def test_an_empty_folder_says_that_nothing_was_found(photosearch, tmp_path):
     code, out, _ = photosearch("index", tmp_path / "empty")
     assert code == 1
     assert "no pictures found" in out
+
+
+@pytest.mark.parametrize("limit", [["--stage", "tags"], ["--minutes", "0"]])
+def test_a_folder_that_was_not_looked_through_is_not_called_empty(photosearch, tmp_path, limit):
+    scripted.paint(tmp_path / "in" / "a.png", (1, 2, 3))
+    code, out, _ = photosearch("index", tmp_path / "in", *limit)
+    assert (code, "not looked through yet" in out) == (1, True)
+    assert "no pictures found" not in out
+
+
+def test_an_offline_folder_is_exit_code_1(photosearch, tmp_path):
+    for name in ("a", "b"):
+        scripted.paint(tmp_path / name / "x.png", (1, 2, len(name)))
+    assert photosearch("index", "--stage", "scan", tmp_path / "a", tmp_path / "b")[0] == 0
+    (tmp_path / "b").rename(tmp_path / "unplugged")
+    code, out, _ = photosearch("index", "--stage", "scan")
+    assert (code, str(tmp_path / "b") in out) == (1, True)
+
+
+@pytest.mark.parametrize("stage", ["full", "halves", "quarters", "ninths"])
+def test_a_stage_without_a_model_says_how_to_add_one(photosearch, tmp_path, stage):
+    (tmp_path / "in").mkdir()
+    code, _, err = photosearch("index", "--stage", stage, tmp_path / "in")
+    assert (code, "models use MODEL.gguf" in err) == (3, True)
+    assert photosearch("folders", "list")[0] == 1, "nothing was done"
+    assert photosearch("index", "--stage", stage, "--no-captions", tmp_path / "in")[0] == 2
 
 
 def test_without_folders_index_says_what_to_do(photosearch):
@@ -214,7 +391,7 @@ def test_a_locked_library_is_exit_code_3_and_keeps_the_folder(photosearch, paths
 
 def test_a_newer_or_damaged_database_is_exit_code_3_with_a_clear_message(photosearch, tmp_path):
     newer = AppPaths(tmp_path / "newer")
-    newer.make()
+    PhotoLibrary(newer).close()
     connection = sqlite3.connect(newer.database)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
@@ -234,6 +411,41 @@ def test_a_library_where_nothing_can_be_written(photosearch, tmp_path):
     code, _, err = photosearch("status", library=tmp_path / "file" / "library")
     assert code == 3
     assert "can't be used" in err
+
+
+def test_a_log_that_cannot_be_written_is_exit_code_3(photosearch, paths, tmp_path):
+    scripted.paint(tmp_path / "in" / "a.png", (1, 2, 3))
+    paths.log.mkdir()
+    code, _, err = photosearch("index", tmp_path / "in")
+    assert (code, f"The log {paths.log} can't be written" in err) == (3, True)
+
+
+def test_output_that_cannot_be_written_is_exit_code_3(indexed, photosearch, tmp_path):
+    for file in (tmp_path / "no" / "x", tmp_path, "/dev/full"):
+        code, _, err = photosearch("captions", "export", file, library=indexed / "library")
+        assert (code, f"{file} can't be written: " in err) == (3, True)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's device that is full")
+@pytest.mark.parametrize("command", [["search"], ["captions", "export"], ["-h"], ["search", "-h"]])
+def test_a_full_output_is_exit_code_3(indexed, command):
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "photosearch", "--library", indexed / "library", *command],
+            env=ENVIRONMENT, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    message = "photosearch: The output can't be written: No space left on device.\n"
+    assert (ended.returncode, ended.stderr) == (3, message)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder in use can't be deleted")
+def test_a_working_folder_that_is_gone_is_exit_code_3(indexed, photosearch, tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    code, _, err = photosearch("index", "pictures", library=indexed / "library")
+    assert (code, "The folder that you are in is gone" in err) == (3, True)
 
 
 def test_usage_errors_are_exit_code_2(photosearch):
@@ -261,6 +473,34 @@ def test_odd_file_names_are_indexed_and_printed_on_one_line(photosearch, tmp_pat
     _, out, _ = photosearch("search", "--json", "--limit", "50")
     paths = {os.fsencode(hit["path"]) for hit in json.loads(out)["hits"]}
     assert paths == {os.fsencode(folder) + b"/" + name for name in names}
+
+
+def test_a_very_long_path_is_cut_in_its_middle_for_reading_only(photosearch, tmp_path):
+    folder = tmp_path.joinpath("in", *["d" * 200] * 5)
+    folder.mkdir(parents=True)
+    _, out, _ = photosearch("index", "--stage", "scan", folder)
+    assert str(folder) not in out
+    for command in (["status"], ["folders", "list"]):
+        out = photosearch(*command)[1]
+        assert max(map(len, out.splitlines())) < 350
+        assert "d…d" in out
+    shown = json.loads(photosearch("status", "--json")[1])
+    assert [f["path"] for f in shown["folders"]] == [str(folder)]
+
+
+def test_a_known_model_is_used_by_name_whatever_lies_in_the_folder(
+    photosearch, tmp_path, monkeypatch
+):
+    files = [TINY / "tiny-llava-text-f16.gguf", "--mmproj", TINY / "tiny-llava-mmproj-f16.gguf"]
+    for name in ("tiny", "other"):
+        assert photosearch("models", "use", *files, "--name", name)[0] == 0
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny").write_text("of the same name")
+    code, out, _ = photosearch("models", "use", "tiny")
+    assert (code, "tiny captions from now on" in out) == (0, True)
+    assert "* tiny" in photosearch("models", "list")[1]
+    code, _, err = photosearch("models", "use", *files, "--name", "instant-1")
+    assert (code, "instant tagger's name" in err) == (2, True)
 
 
 def test_models_without_a_model_say_what_one_would_do(photosearch, tmp_path):
@@ -299,10 +539,26 @@ def test_ctrl_c_stops_soon_and_the_same_command_goes_on(paths, tmp_path, photose
     assert photosearch("status")[1].splitlines()[1] == "60 photos in 60 files"
 
 
-def test_a_reader_that_closes_the_pipe_is_no_error(indexed):
-    with start("--library", indexed / "library", "captions", "export") as process:
+@pytest.mark.parametrize("command", [["captions", "export"], ["status", "--json"], ["-h"]])
+def test_a_reader_that_closes_the_pipe_is_no_error(indexed, command):
+    with start("--library", indexed / "library", *command) as process:
         process.stdout.close()
-        assert "Traceback" not in process.stderr.read()
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("module", ["multiprocessing", "platformdirs", "click", "tantivy", "rich"])
+def test_ctrl_c_while_the_program_still_loads_is_silent(tmp_path, module):
+    # Found before the real one, it presses Ctrl-C just when that would be loaded.
+    press = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
+    (tmp_path / f"{module}.py").write_text(press)
+    environment = {**ENVIRONMENT, "PYTHONPATH": f"{tmp_path}:{ENVIRONMENT['PYTHONPATH']}"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "photosearch", "--library", tmp_path / "library", "status"],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
 
 
 def test_without_a_command_the_window_opens_on_this_library(tmp_path):
@@ -313,7 +569,7 @@ def test_without_a_command_the_window_opens_on_this_library(tmp_path):
         return 0
 
     code = run(window, ["--library", str(tmp_path), "--folder", "pictures"])
-    assert (code, opened) == (0, [(tmp_path, Path("pictures"))])
+    assert (code, opened) == (0, [(tmp_path, Path("pictures").absolute())])
 
 
 def test_help_names_every_command(photosearch):

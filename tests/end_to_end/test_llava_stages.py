@@ -90,7 +90,7 @@ def test_a_model_whose_files_went_stops_only_its_stages(library, scenes, tmp_pat
     copies[1].unlink()
     try:
         capsys.readouterr()
-        assert library("index") == 0
+        assert library("index") == 3
         assert "mmproj.gguf" in capsys.readouterr().err
         assert library("doctor") == 3
         assert "PROBLEM  captioner" in capsys.readouterr().out
