@@ -170,11 +170,17 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One stage of one file (`scan`) or photo (all others), leased to be worked on."""
+    """One stage of one file (`scan`) or photo (all others), leased to be worked on.
+
+    `size` and `mtime_ns` are those of the file at `path` when it was scanned.
+    """
 
     id: int
+    lease: int
     stage: Stage
     path: Path
+    size: int
+    mtime_ns: int
     file_id: int | None
     photo_id: int | None
     model: str

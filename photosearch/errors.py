@@ -63,5 +63,12 @@ class DecodeError(PhotosearchError):
         return DecodeError, (self.path, self.reason)
 
 
+class FileUnreachableError(DecodeError):
+    """The file is gone, or its drive is; says nothing of the photo, which may be elsewhere."""
+
+    def __reduce__(self) -> tuple[type[DecodeError], tuple[Path, str]]:
+        return FileUnreachableError, (self.path, self.reason)
+
+
 class CaptionError(PhotosearchError):
     """The captioner could not caption one photo; fails that job and nothing else."""

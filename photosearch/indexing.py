@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from photosearch.errors import UnavailableError
 from photosearch.search.caption_index import CaptionIndex, IndexDamagedError
 from photosearch.search.tag_weight import term_repeats
 from photosearch.storage.caption_store import CaptionStore
@@ -25,25 +26,42 @@ class Indexer:
     """
 
     def __init__(self, database: Database, folder: Path) -> None:
-        """Open the index in `folder`; one that is damaged or lost is begun anew from the rows."""
+        """Open the index in `folder`; one that is damaged or not ours is begun anew."""
+        self._folder = folder
         self._photos = PhotoStore(database)
         self._captions = CaptionStore(database)
         self.notice = ""
         """Says that the index had to be begun anew, and why; else empty."""
         try:
-            index = CaptionIndex.open(folder)
-            lost = index.photo_count == 0 and self._photos.counts()[0] > 0
+            self._index = CaptionIndex.open(folder)
+            if not is_ours(self._index, self._photos):
+                # Of another database, or begun by a reader that found none.
+                self._begin_anew()
         except IndexDamagedError as error:
-            self.notice = f"The search index is rebuilt: {error}"
-            _log.warning(self.notice)
-            index = CaptionIndex.create(folder)
-            lost = True
-        if lost:
-            self._photos.mark_all_unindexed()
-        self._writer = index.writer()
+            self._say_why(error)
+            self._begin_anew()
+        self._writer = self._index.writer()
 
     def commit(self) -> bool:
         """Write up to a batch of photos that the index does not know yet; True if more are left."""
+        try:
+            self._index.reload()
+            if not is_ours(self._index, self._photos):
+                raise IndexDamagedError("It was exchanged while it was in use.")
+            return self._commit_batch()
+        except IndexDamagedError as error:
+            self._say_why(error)
+            self._writer.close()
+            self._begin_anew()
+            self._writer = self._index.writer()
+            return True
+        except UnavailableError:
+            # After a failed write, as on a full disk, Tantivy's writer takes nothing any more.
+            self._writer.close()
+            self._writer = self._index.writer()
+            raise
+
+    def _commit_batch(self) -> bool:
         batch = self._photos.unindexed(_BATCH)
         if not batch:
             return False
@@ -72,6 +90,14 @@ class Indexer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _begin_anew(self) -> None:
+        self._index = CaptionIndex.create(self._folder)
+        self._photos.begin_index(self._index.generation)
+
+    def _say_why(self, error: IndexDamagedError) -> None:
+        self.notice = f"The search index is rebuilt: {error}"
+        _log.warning(self.notice)
+
     def _put(self, photo_id: int, taken_at: float) -> None:
         captions = self._captions.of(photo_id)
         # How often a tag's word stands in the document says how sure the tagger is of it.
@@ -95,13 +121,24 @@ class Indexer:
         )
 
 
+def is_ours(index: CaptionIndex, photos: PhotoStore) -> bool:
+    """Return whether the index was begun for this database and has not been begun anew since."""
+    return bool(photos.index_generation() == index.generation)
+
+
 def rebuild_index(database: Database, folder: Path) -> int:
     """Make the index anew from the database and return the number of photos in it.
 
     The caller holds the service's lock. Readers go over to the new index when they next reload.
     """
-    CaptionIndex.create(folder)
-    PhotoStore(database).mark_all_unindexed()
+    photos = PhotoStore(database)
+    photos.begin_index("")
     with Indexer(database, folder) as indexer:
         indexer.commit_all()
-    return PhotoStore(database).counts()[0]
+    return photos.counts()[0]
+
+
+def update_index(database: Database, folder: Path) -> None:
+    """Bring the index up to date. The caller holds the service's lock."""
+    with Indexer(database, folder) as indexer:
+        indexer.commit_all()

@@ -8,10 +8,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 
@@ -39,7 +39,7 @@ from photosearch.errors import (
 )
 from photosearch.folders.scanner import reason_not_to_add
 from photosearch.imaging.thumbnails import write_preview
-from photosearch.indexing import rebuild_index
+from photosearch.indexing import is_ours, rebuild_index, update_index
 from photosearch.paths import AppPaths
 from photosearch.search.caption_index import CaptionIndex, IndexDamagedError
 from photosearch.search.query import count_words, highlight, matched, parse
@@ -60,6 +60,8 @@ from photosearch.workers.supervisor import Broken, Died, Done, Refused, WorkerPo
 _PREVIEW_CACHE_BYTES = 500 << 20
 _PREVIEW_SIDE_PX = 2560
 
+_Answer = TypeVar("_Answer")
+
 
 class PhotoLibrary:
     """A person's photos and their words. Every method may be called from any thread, and may block.
@@ -73,12 +75,7 @@ class PhotoLibrary:
         Raises UnavailableError when it can't be opened: damaged, too new, no permission, disk full.
         """
         self._paths = paths
-        try:
-            paths.make()
-        except OSError as error:
-            raise UnavailableError(
-                f"The library folder {display_path(paths.home)} can't be used: {error.strerror}."
-            ) from error
+        paths.make()
         self._database = Database(paths.database)
         self._photos = PhotoStore(self._database)
         self._jobs = JobQueue(self._database)
@@ -87,6 +84,7 @@ class PhotoLibrary:
         self._index: CaptionIndex | None = None
         self._index_lock = threading.Lock()
         self._preview_lock = threading.Lock()
+        self._closing = threading.Event()
         self._preview_pool: WorkerPool | None = None
         self._service: subprocess.Popen[bytes] | None = None
         self._notices: list[str] = []
@@ -98,6 +96,7 @@ class PhotoLibrary:
 
     def close(self) -> None:
         """Close the library; a service that it started goes on. May be called twice."""
+        self._closing.set()
         with self._preview_lock:
             if self._preview_pool is not None:
                 self._preview_pool.close()
@@ -121,13 +120,16 @@ class PhotoLibrary:
 
         Raises FolderError if it is no folder, can't be read, or lies inside an added one.
         """
-        path = Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - resolve() follows links
+        # As the user wrote it: resolve() would follow links, and Path.expanduser() may raise.
+        path = Path(os.path.abspath(os.path.expanduser(path)))  # noqa: PTH100, PTH111
+        if path == Path("/"):
+            raise FolderError("Please choose folders with photos, not the whole file system.")
         if reason := reason_not_to_add(path):
             raise FolderError(f"{display_path(path)} can't be added: {reason}.")
         for folder in self._photos.folders():
             if path == folder.path:
                 return folder
-            if path.is_relative_to(folder.path):
+            if path.resolve().is_relative_to(folder.path.resolve()):
                 raise FolderError(
                     f"{display_path(path)} is indexed already, as part of "
                     f"{display_path(folder.path)}."
@@ -141,6 +143,12 @@ class PhotoLibrary:
         if not self._photos.remove_folder(folder_id):
             raise UsageError("There is no such folder in the library.")
         self._ask()
+        # A service does it by itself.
+        with (
+            contextlib.suppress(LibraryLockedError),
+            contextlib.closing(ServiceLock(self._paths)),
+        ):
+            update_index(self._database, self._paths.index)
 
     # Finding
 
@@ -153,7 +161,9 @@ class PhotoLibrary:
     ) -> SearchResults:
         """Return a page of the photos that match, best first, and `refine` words to narrow them."""
         started = time.perf_counter()
-        found = self._open_index().search(query, limit=limit, offset=offset, refine=refine)
+        found = self._ask_index(
+            lambda index: index.search(query, limit=limit, offset=offset, refine=refine)
+        )
         files = self._photos.files_of(found.photo_ids)
         hits = tuple(
             # A photo whose file went after the index was written has no file for a moment.
@@ -170,11 +180,11 @@ class PhotoLibrary:
 
     def complete(self, prefix: str, query: Query, *, limit: int = 8) -> list[TermCount]:
         """Return words that begin like `prefix` and occur in the query's result, most first."""
-        return self._open_index().complete(prefix, query, limit)
+        return self._ask_index(lambda index: index.complete(prefix, query, limit))
 
     def words(self, query: Query, *, limit: int = 100) -> list[TermCount]:
         """Return the most frequent words of a result, or of the library for an empty query."""
-        return self._open_index().words(query, limit)
+        return self._ask_index(lambda index: index.words(query, limit))
 
     def photo(self, photo_id: int, query: Query | None = None) -> PhotoDetails:
         """Return all that is known of a photo, and where the words of `query` were found in it.
@@ -212,7 +222,7 @@ class PhotoLibrary:
         if photo is None:
             raise UsageError(f"There is no photo {photo_id} in the library.")
         target = self._paths.preview(photo.sha256)
-        if target.exists():
+        if target.exists() and target.stat().st_size:
             target.touch()  # The oldest are trimmed first.
             return target
         failure: PhotosearchError = UnavailableError("No file of this photo is left.")
@@ -240,13 +250,19 @@ class PhotoLibrary:
             photo_count=photo_count,
             file_count=file_count,
             stages=tuple(self._jobs.progress(stages, speeds)),
-            failure_count=len(self._jobs.failures()),
+            failure_count=self._jobs.failure_count(),
             service_pid=service["pid"] if service else None,
             activity=service["activity"] if service else "",
             paused=bool(self._photos.state(STATE_PAUSED)),
             captioner=in_use.name if in_use else "",
-            notices=(*self._notices, *(service["notices"] if service else ())),
+            notices=tuple(self.notices),
         )
+
+    @property
+    def notices(self) -> list[str]:
+        """What the user should know: an index that was rebuilt, stages that stand still."""
+        service = self._service_row()
+        return self._notices + (service["notices"] if service else [])
 
     def failures(self) -> list[Failure]:
         """Return what could not be processed, and why; latest first."""
@@ -317,9 +333,11 @@ class PhotoLibrary:
         """Return what is wrong with the database and the index, a sentence each."""
         found = [f"The database is damaged: {line}" for line in self._database.check()]
         try:
-            CaptionIndex.open(self._paths.index)
-        except IndexDamagedError as error:
-            found.append(f"The search index is damaged ({error}): run `photosearch reindex`.")
+            index = CaptionIndex.open(self._paths.index)
+            index.search(Query(), refine=1)
+            index.words(Query())
+        except UnavailableError as error:
+            found.append(f"{error} To make the index anew: photosearch reindex")
         return found
 
     def start_service(self) -> None:
@@ -375,15 +393,26 @@ class PhotoLibrary:
                 return dict(row)
         return None
 
+    def _ask_index(self, ask: Callable[[CaptionIndex], _Answer]) -> _Answer:
+        """Return the index's answer; one that proves damaged is rebuilt, and asked again."""
+        try:
+            return ask(self._open_index())
+        except IndexDamagedError as error:
+            with self._index_lock:
+                self._index = None
+                self._repair(str(error))
+            return ask(self._open_index())
+
     def _open_index(self) -> CaptionIndex:
         with self._index_lock:
             if self._index is None:
-                try:
-                    self._index = CaptionIndex.open(self._paths.index)
-                except IndexDamagedError as error:
-                    self._repair(str(error))
-                    self._index = CaptionIndex.open(self._paths.index)
+                self._index = CaptionIndex.open(self._paths.index)
             self._index.reload()
+            if not is_ours(self._index, self._photos):
+                # A service that runs puts it right by itself; until then it may be empty.
+                with contextlib.suppress(UnavailableError):
+                    self._repair("" if not self._photos.index_generation() else "It was exchanged.")
+                    self._index.reload()
             return self._index
 
     def _repair(self, reason: str) -> None:
@@ -394,7 +423,8 @@ class PhotoLibrary:
             raise UnavailableError(
                 "The search index is being rebuilt. Try again in a moment."
             ) from None
-        self._notices.append(f"The search index has been rebuilt: {reason}")
+        if reason:
+            self._notices.append(f"The search index has been rebuilt: {reason}")
 
     def _make_preview(self, path: Path, target: Path) -> None:
         with self._preview_lock:
@@ -402,7 +432,7 @@ class PhotoLibrary:
                 self._preview_pool = WorkerPool("preview", _make_previewer, log=self._paths.log)
             pool = self._preview_pool
             pool.submit(path, (path, target))
-            while True:
+            while not self._closing.is_set():
                 wait_for([pool], 0.2)
                 for outcome in pool.outcomes():
                     match outcome:
@@ -416,11 +446,17 @@ class PhotoLibrary:
                         case Broken(trace=trace):
                             raise RuntimeError(trace)
                 if pool.abandoned():
-                    reason, self._preview_pool = pool.broken, None
-                    raise UnavailableError(f"The picture can't be shown: {reason}")
+                    reason = pool.broken or "its worker did not start"
+                    pool.revive()
+                    raise UnavailableError(f"The picture can't be shown: {reason}.")
+            raise UnavailableError("The library is being closed.")
 
     def _trim_previews(self) -> None:
-        files = [(f.stat().st_mtime, f.stat().st_size, f) for f in self._paths.previews.iterdir()]
+        files = []
+        for file in self._paths.previews.iterdir():
+            with contextlib.suppress(FileNotFoundError):  # Another process trims, too.
+                status = file.stat()
+                files.append((status.st_mtime, status.st_size, file))
         total = sum(size for _, size, _ in files)
         for _, size, file in sorted(files):
             if total <= _PREVIEW_CACHE_BYTES:

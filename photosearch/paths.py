@@ -8,6 +8,9 @@ from pathlib import Path
 
 import platformdirs
 
+from photosearch.domain import display_path
+from photosearch.errors import UnavailableError
+
 HOME_VARIABLE = "PHOTOSEARCH_HOME"
 
 
@@ -21,7 +24,10 @@ class AppPaths:
     def default(cls) -> AppPaths:
         """Return `$PHOTOSEARCH_HOME`, or the user data folder of this system."""
         chosen = os.environ.get(HOME_VARIABLE)
-        return cls(Path(chosen) if chosen else platformdirs.user_data_path("photosearch", False))
+        if not chosen:
+            return cls(platformdirs.user_data_path("photosearch", False))
+        # Path.expanduser() raises where there is no such user.
+        return cls(Path(os.path.abspath(os.path.expanduser(chosen))))  # noqa: PTH100, PTH111
 
     @property
     def database(self) -> Path:
@@ -36,12 +42,13 @@ class AppPaths:
     @property
     def thumbnails(self) -> Path:
         """Thumbnails, by content hash."""
-        return self.home / "thumbnails"
+        # Hidden, so that no scanner, ours neither, takes them for photos.
+        return self.home / ".thumbnails"
 
     @property
     def previews(self) -> Path:
         """Screen-size copies for the viewer, by content hash; trimmed by age."""
-        return self.home / "previews"
+        return self.home / ".previews"
 
     @property
     def models(self) -> Path:
@@ -64,9 +71,19 @@ class AppPaths:
         return self.home / "photosearch.log"
 
     def make(self) -> None:
-        """Create the folders; raises OSError where that is not possible."""
-        for folder in (self.home, self.index, self.thumbnails, self.previews):
-            folder.mkdir(parents=True, exist_ok=True)
+        """Create the folders; raises UnavailableError where that is not possible."""
+        try:
+            os.fspath(self.home).encode("utf-8")
+            for folder in (self.home, self.index, self.thumbnails, self.previews):
+                folder.mkdir(parents=True, exist_ok=True)
+        except UnicodeEncodeError:
+            raise UnavailableError(
+                f"The library folder {display_path(self.home)} has a name that is no Unicode."
+            ) from None
+        except OSError as error:
+            raise UnavailableError(
+                f"The library folder {display_path(self.home)} can't be used: {error.strerror}."
+            ) from error
 
     def thumbnail(self, sha256: bytes) -> Path:
         """Return where the thumbnail of the photo with this content hash lies."""

@@ -19,7 +19,12 @@ from filelock import FileLock, Timeout
 
 from photosearch.captioning.captioner import CaptionerSpec
 from photosearch.domain import Job, JobState, Stage, display_path
-from photosearch.errors import DecodeError, LibraryLockedError, UnavailableError
+from photosearch.errors import (
+    DecodeError,
+    FileUnreachableError,
+    LibraryLockedError,
+    UnavailableError,
+)
 from photosearch.folders.sync import FolderSync
 from photosearch.indexing import Indexer
 from photosearch.paths import AppPaths
@@ -43,6 +48,7 @@ _COMMIT_EVERY_S = 2.0
 _REPORT_EVERY_S = 1.0
 _IDLE_POOL_S = 30.0
 _TROUBLE_S = 30.0
+_REVIVE_S = 600.0
 _SETTLE_LIMIT_S = 20.0
 
 STATE_SERVICE = "service"
@@ -67,6 +73,10 @@ class ServiceLock:
                 f"Another photosearch is indexing this library ({paths.home}). It goes on by "
                 "itself; use its window, or stop it first."
             ) from None
+        except OSError as error:
+            raise UnavailableError(
+                f"The lock {display_path(paths.lock)} can't be taken: {error.strerror}."
+            ) from error
 
     def close(self) -> None:
         """Give the lock back; may be called twice."""
@@ -101,11 +111,15 @@ class IndexService:
         self._specs: list[CaptionerSpec] = []
         self._runners: list[StageRunner] = []
         self._running: dict[Hashable, tuple[StageRunner, Job]] = {}
+        self._absent: list[tuple[Job, str]] = []
+        self._broken_s: dict[int, float] = {}
         self._seen: tuple[Any, ...] = ()
         self._seen_version = -1
         self._paused = False
         self._activity = ""
         self._trouble = ""
+        self._index_trouble = ""
+        self._lost_track = False
         self._committed_s = self._reported_s = self._worked_s = time.monotonic()
         self._closing = contextlib.ExitStack()
         try:
@@ -119,6 +133,11 @@ class IndexService:
             self._folders = self._closing.enter_context(FolderSync(self._photos, watch=watch))
             self._closing.callback(self._close_pools)
             self._jobs.release_all()
+            # A wish of the past, for a process that was killed.
+            self._photos.set_state({STATE_STOP: None})
+            if self._photos.counts()[0] and not any(paths.thumbnails.iterdir()):
+                # The scan stage makes them, too.
+                self._jobs.redo(Stage.SCAN)
             self._set_captioners()
         except BaseException:
             self._closing.close()
@@ -143,21 +162,23 @@ class IndexService:
                     # A full disk or a database in use need not end the night's work.
                     _log.error("%s", error)
                     self._trouble = str(error)
-                    self._release_running()
                     self._stop.wait(_TROUBLE_S)
+                    self._start_over()
                     continue
                 self._trouble = ""
                 if not self._watch and not busy and self._is_finished():
                     break
             self._release_running()
-            if self._stop.is_set():
+            if not self._watch:
+                self._indexer.commit_all()
+            elif not self._index_trouble:
                 # What is left is marked, and written at the next start.
                 self._indexer.commit()
-            else:
-                self._indexer.commit_all()
         finally:
-            self._release_running()
-            self._photos.set_state({STATE_SERVICE: None, STATE_STOP: None})
+            # Where even this can't be written, the next start does it.
+            with contextlib.suppress(UnavailableError):
+                self._release_running()
+                self._photos.set_state({STATE_SERVICE: None, STATE_STOP: None})
 
     def stop(self) -> None:
         """Make `run` return soon; may be called from a signal handler or another thread."""
@@ -166,9 +187,19 @@ class IndexService:
     @property
     def notices(self) -> list[str]:
         """What the user should know: an index rebuilt, stages and folders that stand still."""
-        found = [text for text in (self._trouble, self._indexer.notice) if text]
-        found += [pool.broken for pool in pools_of(self._runners) if pool.broken]
-        return found + self._folders.notices
+        notices = (self._trouble, self._index_trouble, self._indexer.notice)
+        found = [text for text in notices if text]
+        return found + self.broken + self._folders.notices
+
+    @property
+    def broken(self) -> list[str]:
+        """Which stages can't run, and why: a sentence for each model."""
+        found = []
+        for pool in pools_of(self._runners):
+            if pool.broken:
+                stages = ", ".join(r.stage for r in self._runners if r.pool is pool)
+                found.append(f"Nothing can be done for {stages}: {pool.broken}")
+        return found
 
     @property
     def worker_pids(self) -> list[int]:
@@ -187,10 +218,17 @@ class IndexService:
 
     def _step(self, on_tick: Callable[[str], None] | None) -> bool:
         """Do a little of everything; True if there is more to do at once."""
+        if self._lost_track:
+            self._jobs.release_all()
+            self._folders.reconcile()
+            self._lost_track = False
         self._look_at_wishes()
         busy = self._folders.step()
+        if self._absent and not self._folders.walking:
+            self._decide_on_absent()
         if self._folders.take_changed():
             self._wake()
+        self._revive_pools()
         if not self._paused:
             busy = self._dispatch() or busy
         self._collect(0.0 if busy else _TICK_S)
@@ -232,8 +270,9 @@ class IndexService:
                 # Logged first: whatever the file does to its worker, its name is known.
                 self._activity = f"{job.stage} {display_path(job.path)}"
                 _log.info(self._activity)
-                self._running[job.id] = runner, job
-                runner.pool.submit(job.id, runner.task(job))
+                # Named by its lease: a file that changes is leased again before it is answered.
+                self._running[job.id, job.lease] = runner, job
+                runner.pool.submit((job.id, job.lease), runner.task(job), runner.limit_s)
                 given = True
             if not runner.exhausted and not runner.pool.broken:
                 break  # All photos pass a stage before any starts the next.
@@ -255,7 +294,11 @@ class IndexService:
             self._close_pools()
 
     def _settle(self, outcome: Outcome) -> None:
-        runner, job = self._running.pop(outcome.key)
+        # Forgotten only once its outcome is saved: a full disk must not lose track of it.
+        self._save_outcome(outcome, *self._running[outcome.key])
+        del self._running[outcome.key]
+
+    def _save_outcome(self, outcome: Outcome, runner: StageRunner, job: Job) -> None:
         match outcome:
             case Done(value=value):
                 runner.save(job, value)
@@ -263,30 +306,67 @@ class IndexService:
                 self._wake(after=job.stage)
             case Refused(error=UnavailableError() as error):
                 # The disk is full, say: not this photo's fault.
-                self._jobs.release(job)
                 raise error
+            case Refused(error=FileUnreachableError() as error):
+                self._absent.append((job, error.reason))
+                self._folders.look_at(job.path)
             case Refused(error=error):
                 self._fail(job, error.reason if isinstance(error, DecodeError) else str(error))
             case Broken(trace=trace):
                 _log.error("%s %s\n%s", job.stage, display_path(job.path), trace)
                 self._fail(job, f"a fault in photosearch: {trace.strip().splitlines()[-1]}")
             case Died(reason=reason):
-                if self._jobs.strike(job, reason) is JobState.WAITING:
-                    runner.exhausted = False
-                elif job.stage is Stage.SCAN:
-                    self._photos.record_unreadable(job)
+                with self._database.transaction():
+                    if self._jobs.strike(job, reason) is JobState.WAITING:
+                        runner.exhausted = False
+                    elif job.stage is Stage.SCAN:
+                        self._photos.record_unreadable(job)
+
+    def _decide_on_absent(self) -> None:
+        """Let jobs wait whose file is gone, or offline, as is known by now; others are struck."""
+        absent, self._absent = self._absent, []
+        for job, reason in absent:
+            try:
+                status = job.path.stat()
+                unchanged = (status.st_size, status.st_mtime_ns) == (job.size, job.mtime_ns)
+            except OSError:
+                unchanged = False
+            if unchanged:
+                self._jobs.strike(job, reason)
+            else:
+                self._jobs.release(job)
+        self._wake()
+
+    def _revive_pools(self) -> None:
+        now = time.monotonic()
+        for pool in pools_of(self._runners):
+            if not pool.broken:
+                self._broken_s.pop(id(pool), None)
+            elif now - self._broken_s.setdefault(id(pool), now) > _REVIVE_S:
+                pool.revive()
+
+    def _start_over(self) -> None:
+        """After trouble: forget what was under way, so that it is leased again."""
+        for pool in pools_of(self._runners):
+            pool.cancel()
+        self._running.clear()
+        self._absent.clear()
+        self._lost_track = True
+        self._wake()
 
     def _fail(self, job: Job, reason: str) -> None:
-        self._jobs.fail(job, reason)
-        if job.stage is Stage.SCAN:
-            self._photos.record_unreadable(job)
+        with self._database.transaction():
+            self._jobs.fail(job, reason)
+            if job.stage is Stage.SCAN:
+                self._photos.record_unreadable(job)
 
     def _release_running(self) -> None:
         for pool in pools_of(self._runners):
             pool.cancel()
-        for _, job in self._running.values():
+        for job in [job for _, job in self._running.values()] + [job for job, _ in self._absent]:
             self._jobs.release(job)
         self._running.clear()
+        self._absent.clear()
 
     def _wake(self, after: Stage | None = None) -> None:
         """Look for jobs again, in all stages or in those after one."""
@@ -295,7 +375,11 @@ class IndexService:
                 runner.exhausted = False
 
     def _is_finished(self) -> bool:
-        if self._running or not all(r.exhausted or r.pool.broken for r in self._runners):
+        if (
+            self._running
+            or self._absent
+            or not all(r.exhausted or r.pool.broken for r in self._runners)
+        ):
             return False
         if self._folders.unsettled and time.monotonic() - self._worked_s > _SETTLE_LIMIT_S:
             self._trouble = (
@@ -325,13 +409,25 @@ class IndexService:
         if self._paused:
             self._release_running()
         self._set_captioners()
+        for pool in pools_of(self._runners):
+            pool.revive()
         self._folders.look_for_new()
         self._wake()
 
     def _commit_if_due(self) -> None:
         due = time.monotonic() - self._committed_s >= _COMMIT_EVERY_S
-        if due and not self._indexer.commit():
-            self._committed_s = time.monotonic()
+        if not due:
+            return
+        try:
+            if not self._indexer.commit():
+                self._committed_s = time.monotonic()
+            self._index_trouble = ""
+        except UnavailableError as error:
+            if not self._watch:
+                raise
+            # Captions can be written all the same, and are indexed later.
+            self._index_trouble = str(error)
+            self._committed_s = time.monotonic() + _TROUBLE_S
 
     def _report_if_due(self, on_tick: Callable[[str], None] | None) -> None:
         if time.monotonic() - self._reported_s < _REPORT_EVERY_S:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from photosearch.captioning import instant
@@ -21,6 +22,9 @@ from photosearch.workers.supervisor import WorkerLimits, WorkerPool
 _SPEED_WINDOW = 200
 _LLAVA_VIEW_PX = 672
 _LLAVA_VIEW_S = 600.0
+_LLAVA_START_S = 900.0
+_SCAN_S = 60.0
+_PAUSE_S = 10.0
 
 
 class StageRunner:
@@ -33,20 +37,29 @@ class StageRunner:
         pool: WorkerPool,
         task: Callable[[Job], object],
         save: Callable[[Job, object], object],
+        limit_s: float,
     ) -> None:
-        """`task` makes what the worker gets of a job, `save` stores the worker's answer."""
+        """`task` makes what the worker gets of a job, `save` stores the worker's answer.
+
+        A task that takes longer than `limit_s` seconds counts as hung.
+        """
         self.stage = stage
         self.model = model
         self.pool = pool
         self.task = task
         self.save = save
+        self.limit_s = limit_s
         self.exhausted = False
         """Nothing was left to lease, and nothing has changed since."""
         self._finished_s: deque[float] = deque(maxlen=_SPEED_WINDOW)
 
     def count(self) -> None:
         """Note that a job of this stage was finished now."""
-        self._finished_s.append(time.monotonic())
+        now = time.monotonic()
+        if self._finished_s and now - self._finished_s[-1] > _PAUSE_S + self.limit_s:
+            # There was nothing to do in between, which says nothing of the speed.
+            self._finished_s.clear()
+        self._finished_s.append(now)
 
     def per_second(self) -> float | None:
         """Return photos a second over the last of them, or None where too little is known."""
@@ -68,20 +81,19 @@ def scan_runner(
     # Called in the worker, the outer partial makes the inner one: what the worker does with a path.
     make_handler = partial(partial, scan_picture, thumbnails=paths.thumbnail)
     pool = WorkerPool("scan", make_handler, size=processes, log=paths.log)
-    return StageRunner(Stage.SCAN, "", pool, lambda job: job.path, save)
+    return StageRunner(Stage.SCAN, "", pool, lambda job: job.path, save, _SCAN_S)
 
 
 def caption_runners(
     spec: CaptionerSpec, paths: AppPaths, captions: CaptionStore, processes: int
 ) -> list[StageRunner]:
     """Return a runner for each stage that a captioner serves, all with the same workers."""
-    most_views = max(len(views) for views in spec.views.values())
     pool = WorkerPool(
         spec.model,
         partial(CaptionHandler, spec),
         size=spec.processes or processes,
         limits=WorkerLimits(
-            task_s=spec.view_s * most_views,
+            start_s=spec.start_s,
             memory_mb=spec.memory_mb,
             recycle_mb=spec.memory_mb * 3 // 4,
             enforce_memory=spec.enforce_memory,
@@ -94,9 +106,12 @@ def caption_runners(
         captions.save(job, spec.prompt, answer)
 
     def task(job: Job) -> CaptionTask:
-        return CaptionTask(job.path, spec.views[job.stage])
+        return CaptionTask(job.path, spec.views[job.stage], job.size, job.mtime_ns)
 
-    return [StageRunner(stage, spec.model, pool, task, save) for stage in spec.views]
+    return [
+        StageRunner(stage, spec.model, pool, task, save, spec.view_s * len(views))
+        for stage, views in spec.views.items()
+    ]
 
 
 def find_captioners(paths: AppPaths) -> list[CaptionerSpec]:
@@ -108,7 +123,7 @@ def find_captioners(paths: AppPaths) -> list[CaptionerSpec]:
             make=instant.InstantTagger,
             views={Stage.TAGS: instant.VIEWS},
             view_px=instant.VIEW_PX,
-            view_s=60.0,
+            view_s=12.0,
             memory_mb=1500,
         )
     ]
@@ -118,12 +133,13 @@ def find_captioners(paths: AppPaths) -> list[CaptionerSpec]:
             CaptionerSpec(
                 config.name,
                 config.prompt,
-                make=partial(_make_llava, config),
+                make=_LlavaMaker(config),
                 views={stage: views(stage) for stage in CAPTION_STAGES},
                 view_px=_LLAVA_VIEW_PX,
                 # It keeps every core busy by itself.
                 processes=1,
                 view_s=_LLAVA_VIEW_S,
+                start_s=_LLAVA_START_S,
                 memory_mb=_model_memory_mb(config),
                 enforce_memory=False,
             )
@@ -131,11 +147,17 @@ def find_captioners(paths: AppPaths) -> list[CaptionerSpec]:
     return specs
 
 
-def _make_llava(config: CaptionerConfig) -> Captioner:
-    # llama.cpp is loaded in the worker only.
-    from photosearch.captioning.llava import LlavaCaptioner  # noqa: PLC0415
+@dataclass(frozen=True)
+class _LlavaMaker:
+    """Makes the captioner in its worker. Two of the same config are equal, unlike partials."""
 
-    return LlavaCaptioner(config)
+    config: CaptionerConfig
+
+    def __call__(self) -> Captioner:
+        # llama.cpp is loaded in the worker only.
+        from photosearch.captioning.llava import LlavaCaptioner  # noqa: PLC0415
+
+        return LlavaCaptioner(self.config)
 
 
 def _model_memory_mb(config: CaptionerConfig) -> int:

@@ -10,6 +10,7 @@ from typing import Protocol
 from PIL import Image
 
 from photosearch.domain import Stage, View, ViewCaption
+from photosearch.errors import FileUnreachableError
 from photosearch.imaging.decode import decode
 
 
@@ -42,7 +43,7 @@ class CaptionerSpec:
     `make` is called in the worker, so it must be picklable. `views` are those of each stage that
     the captioner serves. `view_px` is the shorter side in pixels up to which the model can make
     use of a view. `processes` is how many workers it may have, None for one a core. Memory in
-    MiB, `view_s` the seconds after which a view counts as hung.
+    MiB; `view_s` and `start_s` are the seconds after which a view, or loading, counts as hung.
     """
 
     model: str
@@ -52,16 +53,19 @@ class CaptionerSpec:
     view_px: int
     processes: int | None = None
     view_s: float = 60.0
+    start_s: float = 120.0
     memory_mb: int = 3000
     enforce_memory: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class CaptionTask:
-    """Caption these views of the photo in this file."""
+    """Caption these views of the photo in this file, if it still has this size and mtime_ns."""
 
     path: Path
     views: tuple[View, ...]
+    size: int
+    mtime_ns: int
 
 
 class CaptionHandler:
@@ -72,7 +76,13 @@ class CaptionHandler:
         self._captioner = spec.make()
 
     def __call__(self, task: CaptionTask) -> list[ViewCaption]:
-        """Return the captions; raises DecodeError or CaptionError."""
+        """Return the captions; raises DecodeError or CaptionError.
+
+        FileUnreachableError also tells of a file that is not the one that was scanned.
+        """
         extent = min(min(v.box[2] - v.box[0], v.box[3] - v.box[1]) for v in task.views)
         image = decode(task.path, min_side=round(self._view_px / extent))
+        status = task.path.stat()
+        if (status.st_size, status.st_mtime_ns) != (task.size, task.mtime_ns):
+            raise FileUnreachableError(task.path, "the file has changed")
         return self._captioner.caption(image, task.views)

@@ -52,7 +52,10 @@ class FolderSync:
         self._walk: _Walk | None = None
         self._settling = Settling()
         self._reconciled_s = time.monotonic()
+        self._polled_s = time.monotonic()
         self._checked_s = -_CHECK_WATCHES_EVERY_S
+        self._repaired_s = time.monotonic()
+        self._problems: dict[Path, str] = {}
         self.notices: list[str] = []
         """Which folders can't be watched, and are looked through from time to time instead."""
         self._changed = False
@@ -70,6 +73,7 @@ class FolderSync:
     def reconcile(self) -> None:
         """Scan every folder anew."""
         self._look_for_folders()
+        self._walk = None
         self._queue.clear()
         self._queue.extend((folder.id, folder.path) for folder in self._folders.values())
         self._reconciled_s = time.monotonic()
@@ -81,15 +85,27 @@ class FolderSync:
         for folder_id in self._folders.keys() - known:
             self._queue.append((folder_id, self._folders[folder_id].path))
 
+    def look_at(self, path: Path) -> None:
+        """Look at a file that could not be reached, and so at whether its folder can be."""
+        for folder in self._folders.values():
+            if path.is_relative_to(folder.path):
+                self._queue.append((folder.id, path))
+
     def step(self) -> bool:
         """Work for a slice of time; True if there is more to do at once."""
         now = time.monotonic()
         self._check_watches(now)
         self._take_hints()
         self._queue_what_has_settled()
-        poll = self.notices or not all(folder.online for folder in self._folders.values())
-        if now - self._reconciled_s > (_POLL_EVERY_S if poll else _RECONCILE_EVERY_S):
+        if now - self._reconciled_s > _RECONCILE_EVERY_S:
             self.reconcile()
+        if now - self._polled_s > _POLL_EVERY_S:
+            self._polled_s = now
+            self._queue.extend(
+                (folder.id, folder.path)
+                for folder in self._folders.values()
+                if not folder.online or self._problems.get(folder.path)
+            )
         while time.monotonic() - now < _SLICE_S:
             if self._walk is None and not self._begin_next():
                 return False
@@ -143,6 +159,8 @@ class FolderSync:
             self._walk = None
             if walk.is_whole:
                 self._found_online(walk)
+            elif not walk.folder.online:
+                self._queue.append((walk.folder.id, walk.folder.path))
             return
         except FolderOfflineError as error:
             self._walk = None
@@ -174,14 +192,23 @@ class FolderSync:
         if self._watcher is None or now_s - self._checked_s < _CHECK_WATCHES_EVERY_S:
             return
         self._checked_s = now_s
-        self.notices = []
+        repair = now_s - self._repaired_s > _RECONCILE_EVERY_S
+        if repair:
+            self._repaired_s = now_s
         for folder in self._folders.values():
-            # Repairs a watch that was lost, as when a drive comes back.
-            if (problem := self._watcher.add(folder.path)) and folder.online:
-                self.notices.append(
-                    f"{display_path(folder.path)} can't be watched ({problem}); it is looked "
-                    f"through every {_POLL_EVERY_S:.0f} s instead."
-                )
+            problem, before = self._watcher.problem(folder.path), self._problems.get(folder.path)
+            if problem and (repair or problem != before or not folder.online):
+                # Repairs a watch that was lost, as when a drive goes or comes back.
+                lost, problem = problem, self._watcher.add(folder.path)
+                if problem != lost:
+                    self._queue.append((folder.id, folder.path))
+            self._problems[folder.path] = problem
+        self.notices = [
+            f"{display_path(folder.path)} can't be watched ({problem}); it is looked through every "
+            f"{_POLL_EVERY_S:.0f} s instead."
+            for folder in self._folders.values()
+            if folder.online and (problem := self._problems.get(folder.path))
+        ]
 
     def _take_hints(self) -> None:
         if self._watcher is None:

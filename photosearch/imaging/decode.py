@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import math
 import re
@@ -18,7 +19,7 @@ import numpy as np
 import pillow_heif
 from PIL import ExifTags, Image, ImageCms, ImageFile, UnidentifiedImageError
 
-from photosearch.errors import DecodeError
+from photosearch.errors import DecodeError, FileUnreachableError
 from photosearch.imaging.formats import PICTURE_FORMATS
 
 MAX_PIXELS = 300_000_000
@@ -50,6 +51,22 @@ _REASONS = (
     (PermissionError, "no permission to read the file"),
     (UnidentifiedImageError, "not a picture that can be read"),
 )
+# What an unplugged drive or a lost network share answers with.
+_UNREACHABLE = frozenset(
+    getattr(errno, name)
+    for name in (
+        "ENOENT",
+        "ENOTDIR",
+        "EIO",
+        "ENODEV",
+        "ENXIO",
+        "ESTALE",
+        "ENOTCONN",
+        "EHOSTDOWN",
+        "ETIMEDOUT",
+    )
+    if hasattr(errno, name)
+)
 _SIGNATURE = re.compile(
     rb"\xff\xd8\xff|\x89PNG|GIF8|RIFF....WEBP|II\*\0|MM\0\*|....ftyp(?:hei|mif1|avi)|"
     rb"\0\0\0\x0cjP|\xff\x4f\xff\x51|8BPS|qoif",
@@ -74,7 +91,8 @@ def decode(path: Path, *, min_side: int | None = None) -> Image.Image:
 
     Transparent parts become white. With `min_side` the result may be smaller than the picture,
     but its shorter side is at least `min_side` pixels where the picture's own is: much faster and
-    leaner for large files. Raises DecodeError, whatever is wrong with the file.
+    leaner for large files. Raises DecodeError, whatever is wrong with the file, of the kind
+    FileUnreachableError if it can't be got at.
     """
     with open_picture(path) as file:
         return decode_file(file, shrink_to_short_side(min_side)).image
@@ -107,6 +125,8 @@ def open_picture(path: Path) -> Iterator[io.BufferedReader]:
             raise
         # Decoders raise whatever their parsers stumble over, from struct.error to KeyError.
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in _UNREACHABLE:
+                raise FileUnreachableError(path, _reason(error)) from error
             raise DecodeError(path, _reason(error)) from error
 
 

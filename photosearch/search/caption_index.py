@@ -23,7 +23,7 @@ import tantivy
 import tantivy.tantivy as native
 from tantivy import Occur
 
-from photosearch.domain import Query, TermCount
+from photosearch.domain import Query, TermCount, display_path
 from photosearch.errors import DiskFullError, LibraryLockedError, UnavailableError
 from photosearch.search import analysis
 from photosearch.search.index_folder import IndexDamagedError, IndexFolder
@@ -577,6 +577,10 @@ def _tantivy_errors(folder: Path) -> Iterator[None]:
         if _disk_is_full(error, folder):
             raise DiskFullError(
                 "The disk is full: the search index can't be written. Please free some space."
+            ) from error
+        if isinstance(error, PermissionError) or "Permission denied" in str(error):
+            raise UnavailableError(
+                f"There is no permission to use the search index in {display_path(folder)}."
             ) from error
         raise IndexDamagedError(f"The search index is damaged ({error}).") from error
 

@@ -9,6 +9,7 @@ from sqlite3 import Row
 
 from photosearch.domain import Caption, Job, JobState, Tag, ViewCaption
 from photosearch.storage.database import Database
+from photosearch.storage.job_queue import settle
 from photosearch.storage.photo_store import mark_unindexed
 
 
@@ -19,9 +20,11 @@ class CaptionStore:
         self._database = database
 
     def save(self, job: Job, prompt: str, captions: Sequence[ViewCaption]) -> None:
-        """Save a job's captions and mark it done, in one transaction."""
+        """Save a job's captions and mark it done, in one transaction; unless its lease is out."""
         now = time.time()
         with self._database.transaction() as write:
+            if not settle(write, job, JobState.DONE):
+                return
             write.execute_many(
                 "INSERT OR REPLACE INTO caption"
                 " (photo_id, view, model, prompt, text, tags, created_at)"
@@ -30,10 +33,6 @@ class CaptionStore:
                     (job.photo_id, c.view, job.model, prompt, c.text, _dump(c.tags), now)
                     for c in captions
                 ],
-            )
-            write.execute(
-                "UPDATE job SET state = ?, reason = '', changed_at = ? WHERE id = ?",
-                (JobState.DONE, now, job.id),
             )
             assert job.photo_id is not None
             mark_unindexed(write, [job.photo_id])

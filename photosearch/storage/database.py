@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +19,9 @@ from photosearch.errors import (
 )
 
 _BUSY_TIMEOUT_S = 30.0
+_APPLICATION = 0x70686F73
+"""Says in the file's header whose it is ("phos")."""
+_SCARCE_BYTES = 1 << 20
 
 
 class Database:
@@ -123,6 +127,10 @@ class Database:
         connection = self._connection()
         scripts = _migrations()
         version = _user_version(connection)
+        if version and connection.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION:
+            raise LibraryDamagedError(
+                f"{self._path} is a database of another program, not a photosearch library."
+            )
         if version > len(scripts):
             raise LibraryTooNewError(
                 f"The library at {self._path} was written by a newer photosearch (its format is "
@@ -136,6 +144,7 @@ class Database:
             for number in range(_user_version(connection), len(scripts)):
                 for statement in _statements(scripts[number]):
                     connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {_APPLICATION}")
             connection.execute(f"PRAGMA user_version = {len(scripts)}")
             connection.execute("COMMIT")
         except BaseException:
@@ -159,7 +168,9 @@ class Database:
                 "affected. Restore the file from a backup, or move it away: photosearch then "
                 "starts a new library and indexes your folders again."
             )
-        if primary == sqlite3.SQLITE_FULL:
+        # Some calls that want a little room fail with less telling codes.
+        vague = primary in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+        if primary == sqlite3.SQLITE_FULL or (vague and self._is_disk_full()):
             return DiskFullError(
                 f"The disk that holds {self._path} is full. Free some space; photosearch goes on "
                 "where it stopped."
@@ -173,6 +184,12 @@ class Database:
         ):
             return UnavailableError(f"The library's database {self._path}: {error}.")
         return error
+
+    def _is_disk_full(self) -> bool:
+        try:
+            return shutil.disk_usage(self._path.parent).free < _SCARCE_BYTES
+        except OSError:
+            return False
 
 
 class Transaction:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from photosearch.domain import Failure, Job, JobState, Stage, StageProgress
-from photosearch.storage.database import Database
+from photosearch.storage.database import Database, Transaction
 
 MAX_STRIKES = 3
 """How often a photo may kill its worker before it is set aside."""
@@ -18,6 +18,24 @@ MAX_STRIKES = 3
 def speed_key(stage: Stage, model: str) -> str:
     """Return the key under which the speed of a stage and model is reported."""
     return f"{stage} {model}"
+
+
+def settle(
+    write: Transaction, job: Job, state: JobState, *, strikes: int | None = None, reason: str = ""
+) -> bool:
+    """Note what became of a leased job; False if the lease is out of date, so nothing counts.
+
+    It is when the file changed meanwhile, which makes its scan wait again.
+    """
+    cursor = write.execute(
+        "UPDATE job SET state = ?, strikes = ?, reason = ?, changed_at = ?"
+        " WHERE id = ? AND lease = ? AND state = 'running'",
+        (
+            state, job.strikes if strikes is None else strikes, reason, time.time(), job.id,
+            job.lease,
+        ),
+    )  # fmt: skip
+    return cursor.rowcount > 0
 
 
 class JobQueue:
@@ -44,28 +62,35 @@ class JobQueue:
         Photos that killed a worker come after all others. Files in folders that can't be read
         now are passed over and keep waiting.
         """
-        reachable = "folder.online AND file.{} = job.{}"
         if stage is Stage.SCAN:
-            condition = reachable.format("id", "file_id")
+            condition = "file.id = job.file_id"
         else:
-            condition = reachable.format("photo_id", "photo_id")
+            # A file that is to be scanned anew may hold another photo by now.
+            condition = (
+                "file.photo_id = job.photo_id AND EXISTS (SELECT 1 FROM job AS scan"
+                " WHERE scan.file_id = file.id AND scan.stage = 'scan' AND scan.state = 'done')"
+            )
         with self._database.transaction() as write:
             row = write.execute(
-                "SELECT job.*, (SELECT file.path FROM file JOIN folder"
-                f" ON folder.id = file.folder_id WHERE {condition} LIMIT 1) AS path FROM job"
-                " WHERE state = 'waiting' AND stage = ? AND model = ? AND path IS NOT NULL"
+                "SELECT job.*, (SELECT file.id FROM file JOIN folder"
+                " ON folder.id = file.folder_id"
+                f" WHERE folder.online AND {condition} LIMIT 1) AS readable FROM job"
+                " WHERE state = 'waiting' AND stage = ? AND model = ? AND readable IS NOT NULL"
                 " ORDER BY strikes, recency DESC LIMIT 1",
                 (stage, model),
             ).fetchone()
             if row is None:
                 return None
             write.execute(
-                "UPDATE job SET state = 'running', changed_at = ? WHERE id = ?",
+                "UPDATE job SET state = 'running', lease = lease + 1, changed_at = ? WHERE id = ?",
                 (time.time(), row["id"]),
             )
+            file = write.execute(
+                "SELECT path, size, mtime_ns FROM file WHERE id = ?", (row["readable"],)
+            ).fetchone()
         return Job(
-            row["id"], stage, Path(os.fsdecode(row["path"])), row["file_id"], row["photo_id"],
-            model, row["strikes"],
+            row["id"], row["lease"] + 1, stage, Path(os.fsdecode(file["path"])), file["size"],
+            file["mtime_ns"], row["file_id"], row["photo_id"], model, row["strikes"],
         )  # fmt: skip
 
     def release(self, job: Job) -> None:
@@ -155,6 +180,18 @@ class JobQueue:
             )
         return found
 
+    def failure_count(self) -> int:
+        """Return how many failures there are."""
+        row = self._database.first("SELECT count(*) FROM job WHERE state = 'failed'")
+        return 0 if row is None else int(row[0])
+
+    def redo(self, stage: Stage) -> None:
+        """Run a stage again for everything that it was done for."""
+        with self._database.transaction() as write:
+            write.execute(
+                "UPDATE job SET state = 'waiting' WHERE state = 'done' AND stage = ?", (stage,)
+            )
+
     def waiting(self, stage: Stage, model: str) -> int:
         """Return how many jobs of a stage wait or run."""
         row = self._database.first(
@@ -166,9 +203,4 @@ class JobQueue:
 
     def _set(self, job: Job, state: JobState, strikes: int, reason: str) -> None:
         with self._database.transaction() as write:
-            # A job whose file changed meanwhile was reset to waiting: that verdict is out of date.
-            write.execute(
-                "UPDATE job SET state = ?, strikes = ?, reason = ?, changed_at = ?"
-                " WHERE id = ? AND state = 'running'",
-                (state, strikes, reason, time.time(), job.id),
-            )
+            settle(write, job, state, strikes=strikes, reason=reason)

@@ -23,8 +23,10 @@ from photosearch.domain import (
     Stage,
 )
 from photosearch.storage.database import Database, Transaction
+from photosearch.storage.job_queue import settle
 
 _MAX_PARAMETERS = 500
+_INDEX_GENERATION = "index generation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,10 @@ class PhotoStore:
             write.execute(
                 "UPDATE file SET folder_id = ? WHERE path >= ? AND path < ?", (folder_id, low, high)
             )
-            write.execute("DELETE FROM folder WHERE path >= ? AND path < ?", (low, high))
+            write.execute(
+                "DELETE FROM folder WHERE path >= ? AND path < ? AND id <> ?",
+                (low, high, folder_id),
+            )
         return next(folder for folder in self.folders() if folder.id == folder_id)
 
     def remove_folder(self, folder_id: int) -> bool:
@@ -139,9 +144,12 @@ class PhotoStore:
     ) -> int | None:
         """Join a scanned file to its photo, and queue the (stage, model) jobs `later` for it.
 
-        Returns the photo's id, or None if the file was forgotten meanwhile. One transaction.
+        Returns the photo's id, or None if the file was changed or forgotten meanwhile. One
+        transaction.
         """
         with self._database.transaction() as write:
+            if not settle(write, job, JobState.DONE):
+                return None
             row = write.execute(
                 "SELECT photo_id, mtime_ns FROM file WHERE id = ?", (job.file_id,)
             ).fetchone()
@@ -165,10 +173,6 @@ class PhotoStore:
                 " VALUES (?, ?, ?, ?, ?)"
                 " ON CONFLICT (photo_id, stage, model) WHERE photo_id IS NOT NULL DO NOTHING",
                 [(stage, photo_id, model, taken_at, now) for stage, model in later],
-            )
-            write.execute(
-                "UPDATE job SET state = ?, reason = '', changed_at = ? WHERE id = ?",
-                (JobState.DONE, now, job.id),
             )
             mark_unindexed(write, [photo_id, *([row["photo_id"]] if row["photo_id"] else [])])
             return int(photo_id)
@@ -203,7 +207,7 @@ class PhotoStore:
                 else None
             )
         if row is None:
-            path = os.fsencode(Path(wanted).expanduser().absolute())
+            path = os.fsencode(os.path.abspath(os.path.expanduser(wanted)))  # noqa: PTH100, PTH111
             row = self._database.first("SELECT photo_id FROM file WHERE path = ?", (path,))
         return None if row is None or row[0] is None else int(row[0])
 
@@ -242,9 +246,14 @@ class PhotoStore:
                 "DELETE FROM unindexed WHERE revision = ?", [(revision,) for revision in revisions]
             )
 
-    def mark_all_unindexed(self) -> None:
-        """Make the index be written anew for every photo."""
+    def index_generation(self) -> Any:
+        """Return which generation of the search index was begun for this database, if any."""
+        return self.state(_INDEX_GENERATION)
+
+    def begin_index(self, generation: str) -> None:
+        """Note that the index was begun anew as `generation`, so that it lacks every photo."""
         with self._database.transaction() as write:
+            self.set_state({_INDEX_GENERATION: generation})
             _mark_unindexed(write, "SELECT id FROM photo", ())
 
     def taken_at(self, photo_ids: Sequence[int]) -> dict[int, float]:

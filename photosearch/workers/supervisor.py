@@ -7,6 +7,7 @@ import logging
 import multiprocessing
 import pickle
 import signal
+import threading
 import time
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
@@ -36,7 +37,6 @@ class WorkerLimits:
     `memory_mb` it is killed at once.
     """
 
-    task_s: float = 60.0
     start_s: float = 120.0
     memory_mb: int = 3000
     recycle_mb: int = 1500
@@ -119,9 +119,12 @@ class WorkerPool:
         """The ids of the live worker processes."""
         return [worker.pid for worker in self._workers if worker.pid is not None]
 
-    def submit(self, key: Hashable, task: Any) -> None:
-        """Give a task to an idle worker; its outcome comes back under `key`."""
-        next(worker for worker in self._workers if worker.key is None).submit(key, task)
+    def submit(self, key: Hashable, task: Any, limit_s: float = 60.0) -> None:
+        """Give a task to an idle worker; its outcome comes back under `key`.
+
+        A worker that takes longer than `limit_s` seconds for it is killed.
+        """
+        next(worker for worker in self._workers if worker.key is None).submit(key, task, limit_s)
 
     def wait_handles(self) -> list[Connection]:
         """Return what becomes readable when an outcome may be there."""
@@ -144,6 +147,11 @@ class WorkerPool:
         """Return the keys of tasks that no worker could be started for, once."""
         keys, self._abandoned = self._abandoned, []
         return keys
+
+    def revive(self) -> None:
+        """Let a broken pool try again."""
+        self.broken = ""
+        self._failed_starts = 0
 
     def cancel(self) -> list[Hashable]:
         """Kill the workers; return the keys of the tasks they were at. The pool stays usable."""
@@ -181,6 +189,7 @@ class _Worker:
         self._process: Any = None
         self._usage: psutil.Process | None = None
         self._ready = False
+        self._limit_s = 0.0
         self._tasks_done = 0
         self._since = 0.0
         self._looked = 0.0
@@ -191,7 +200,8 @@ class _Worker:
     def pid(self) -> int | None:
         return None if self._process is None else self._process.pid
 
-    def submit(self, key: Hashable, task: Any) -> None:
+    def submit(self, key: Hashable, task: Any, limit_s: float) -> None:
+        self._limit_s = limit_s
         if self._process is not None and not self._process.is_alive():
             # It died between two tasks, so neither of them is to blame.
             self.stop()
@@ -243,7 +253,9 @@ class _Worker:
             name=f"photosearch-{self._name}",
             daemon=True,
         )
-        self._process.start()
+        # Children inherit this while they start; Ctrl-C in the terminal is the parent's alone.
+        with _ctrl_c_ignored():
+            self._process.start()
         child_end.close()
         self.connection = parent_end
         with contextlib.suppress(psutil.Error):
@@ -272,7 +284,7 @@ class _Worker:
         if now - self._looked < _LOOK_EVERY_S:
             return None
         self._looked = now
-        limit_s = self._limits.task_s if self._ready else self._limits.start_s
+        limit_s = self._limit_s if self._ready else self._limits.start_s
         if self.key is not None and now - self._since > limit_s:
             return self._died(f"took longer than {limit_s:.0f} s")
         if self._memory_mb() > self._limits.memory_mb:
@@ -310,6 +322,18 @@ class _Worker:
             with contextlib.suppress(ValueError):
                 return f"crashed ({signal.Signals(-code).name})"
         return f"ended unexpectedly (exit code {code})"
+
+
+@contextlib.contextmanager
+def _ctrl_c_ignored() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Only the main thread may change it.
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def wait_for(pools: list[WorkerPool], timeout_s: float) -> None:

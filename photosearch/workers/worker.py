@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from photosearch.errors import PhotosearchError
+from photosearch.errors import CaptionError, PhotosearchError
 
 Handler = Callable[[Any], Any]
 """What a worker does with a task. Tasks and answers are pickled."""
@@ -68,6 +68,8 @@ def _answer(handler: Handler, task: Any) -> tuple[str, Any]:
         return DONE, handler(task)
     except PhotosearchError as error:
         return REFUSED, error
+    except MemoryError:
+        return REFUSED, CaptionError("it takes more memory than a worker may have")
     except Exception:
         return BUG, traceback.format_exc()
 

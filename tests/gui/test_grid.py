@@ -65,7 +65,6 @@ def add_many(paths, folder, count):
                 " VALUES (?, ?, 1, 1, ?)",
                 ((added.id, f"{folder}/{n}.jpg".encode(), n) for n in range(1, count + 1)),
             )
-        store.mark_all_unindexed()
         with Indexer(database, paths.index) as indexer:
             indexer.commit_all()
         return added

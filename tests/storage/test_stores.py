@@ -237,7 +237,7 @@ def test_a_photo_marked_again_during_indexing_stays_marked(photos, jobs, folder)
     photos.apply(folder.id, [found("/pictures/a.jpg")])
     scan_all(photos, jobs, {})
     ((revision, photo_id),) = photos.unindexed(10)
-    photos.mark_all_unindexed()
+    photos.begin_index("another")
     photos.mark_indexed([revision])
     assert [p for _, p in photos.unindexed(10)] == [photo_id]
 

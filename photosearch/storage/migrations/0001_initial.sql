@@ -1,6 +1,8 @@
+-- Ids are never used again (AUTOINCREMENT): a late answer about a removed file must not be taken for
+-- one about a new file.
 -- Paths are BLOBs (os.fsencode): file names need not be valid Unicode.
 CREATE TABLE folder (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     path BLOB NOT NULL UNIQUE,
     -- Offline, not deleted: the drive may return.
     online INTEGER NOT NULL DEFAULT 1,
@@ -19,7 +21,7 @@ CREATE TABLE photo (
 );
 
 CREATE TABLE file (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     folder_id INTEGER NOT NULL REFERENCES folder (id) ON DELETE CASCADE,
     path BLOB NOT NULL UNIQUE,
     size INTEGER NOT NULL,
@@ -43,12 +45,14 @@ CREATE TABLE caption (
 
 -- The scan stage works on files, every later stage on photos.
 CREATE TABLE job (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     stage TEXT NOT NULL,
     file_id INTEGER REFERENCES file (id) ON DELETE CASCADE,
     photo_id INTEGER REFERENCES photo (id) ON DELETE CASCADE,
     model TEXT NOT NULL DEFAULT '',
     state TEXT NOT NULL DEFAULT 'waiting',
+    -- Counts up with each lease: only the answer to the last one counts.
+    lease INTEGER NOT NULL DEFAULT 0,
     recency REAL NOT NULL,
     strikes INTEGER NOT NULL DEFAULT 0,
     reason TEXT NOT NULL DEFAULT '',
