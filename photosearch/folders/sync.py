@@ -196,18 +196,19 @@ class FolderSync:
         if repair:
             self._repaired_s = now_s
         for folder in self._folders.values():
-            problem, before = self._watcher.problem(folder.path), self._problems.get(folder.path)
+            before = self._problems.get(folder.path, "")
+            problem = lost = self._watcher.problem(folder.path)
             if problem and (repair or problem != before or not folder.online):
                 # Repairs a watch that was lost, as when a drive goes or comes back.
-                lost, problem = problem, self._watcher.add(folder.path)
-                if problem != lost:
-                    self._queue.append((folder.id, folder.path))
+                problem = self._watcher.add(folder.path)
+            if lost != before or problem != before or (not problem and not folder.online):
+                self._queue.append((folder.id, folder.path))
             self._problems[folder.path] = problem
         self.notices = [
-            f"{display_path(folder.path)} can't be watched ({problem}); it is looked through every "
-            f"{_POLL_EVERY_S:.0f} s instead."
+            f"{display_path(folder.path)} can't be watched ({self._problems[folder.path]}); it is "
+            f"looked through every {_POLL_EVERY_S:.0f} s instead."
             for folder in self._folders.values()
-            if folder.online and (problem := self._problems.get(folder.path))
+            if folder.online and self._problems[folder.path]
         ]
 
     def _take_hints(self) -> None:
