@@ -4,11 +4,11 @@
 set -eu
 bin=$1 folder=${2:-}
 
-has_files() { [ -d "$1" ] && [ -n "$(find "$1" -type f -print 2>/dev/null | head -n 1)" ]; }
+has_pictures() { [ -d "$1" ] && [ -n "$(find "$1" -type f \( -iname "*.jp*g" -o -iname "*.png" -o -iname "*.heic" -o -iname "*.webp" -o -iname "*.tif*" \) -print 2>/dev/null | head -n 1)" ]; }
 
 if [ -z "$folder" ]; then
     folder=$("$bin/python" -c 'import platformdirs; print(platformdirs.user_pictures_dir())')
-    if ! has_files "$folder"; then
+    if ! has_pictures "$folder"; then
         "$bin/python" -c 'import skimage, sklearn' 2>/dev/null || {
             echo "There are no pictures in $folder yet: installing some sample pictures."
             "$bin/python" -m pip install --quiet --editable ".[samples]"

@@ -157,11 +157,12 @@ def index(
 
 
 @main.command()
+@click.option("--wait", "wait_s", type=float, default=0, help="Seconds to wait for another one.")
 @click.pass_obj
-def watch(paths: AppPaths) -> int:
+def watch(paths: AppPaths, wait_s: float) -> int:
     """Index, and follow the folders as they change, until Ctrl-C."""
     with PhotoLibrary(paths) as library:
-        run_service(library, stages=list(Stage), watch=True, minutes=None)
+        run_service(library, stages=list(Stage), watch=True, minutes=None, wait_s=wait_s)
     return EXIT_DONE
 
 

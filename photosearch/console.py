@@ -98,7 +98,8 @@ class Progress:
     def __init__(self, get_status: Callable[[], Status], stages: Iterable[Stage]) -> None:
         self._get_status = get_status
         self._stages = frozenset(stages)
-        self._printed_s = time.monotonic()
+        self._terminal = sys.stderr.isatty()
+        self._next_s = 0.0 if self._terminal else time.monotonic() + _PLAIN_EVERY_S
         self._lines: dict[Stage, str] = {}
         self._tasks: dict[Stage, TaskID] = {}
         self._bars = RichProgress(
@@ -109,7 +110,6 @@ class Progress:
             console=Console(file=sys.stderr),
             transient=True,
         )
-        self._terminal = sys.stderr.isatty()
 
     def __enter__(self) -> Progress:
         if self._terminal:
@@ -122,10 +122,15 @@ class Progress:
 
     def update(self, activity: str) -> None:
         """Show the state of now."""
-        if not self._terminal and time.monotonic() - self._printed_s < _PLAIN_EVERY_S:
+        asked_s = time.monotonic()
+        if asked_s < self._next_s:
             return
-        self._printed_s = time.monotonic()
-        for stage in self._get_status().stages:
+        stages = self._get_status().stages
+        shown_s = time.monotonic()
+        # In a very large library the counting takes long, and the indexing waits for it.
+        pause_s = 0.0 if self._terminal else _PLAIN_EVERY_S
+        self._next_s = shown_s + max(pause_s, 20 * (shown_s - asked_s))
+        for stage in stages:
             if stage.stage not in self._stages or not stage.done + stage.waiting:
                 continue
             if self._terminal:

@@ -33,14 +33,19 @@ class Ran:
 
 
 def run_service(
-    library: PhotoLibrary, *, stages: Sequence[Stage], watch: bool, minutes: float | None
+    library: PhotoLibrary,
+    *,
+    stages: Sequence[Stage],
+    watch: bool,
+    minutes: float | None,
+    wait_s: float = 0,
 ) -> Ran:
-    """Run the indexer in this process, showing progress."""
+    """Run the indexer in this process, showing progress; wait for the lock for `wait_s`."""
     from photosearch.service import IndexService  # noqa: PLC0415 - search needs no watchdog
 
     _log_to(library.paths.log)
     stopped = False
-    with IndexService(library.paths, stages=stages, watch=watch) as service:
+    with IndexService(library.paths, stages=stages, watch=watch, wait_s=wait_s) as service:
 
         def stop(*_: object) -> None:
             nonlocal stopped

@@ -59,6 +59,7 @@ from photosearch.workers.supervisor import Broken, Died, Done, Refused, WorkerPo
 
 _PREVIEW_CACHE_BYTES = 500 << 20
 _PREVIEW_SIDE_PX = 2560
+_SERVICE_WAIT_S = 300
 
 _Answer = TypeVar("_Answer")
 
@@ -347,6 +348,8 @@ class PhotoLibrary:
         if self._service is not None and self._service.poll() is None:
             return
         command = [sys.executable, "-m", "photosearch", "--library", str(self._paths.home), "watch"]
+        # This process may be rebuilding the index just now.
+        command += ["--wait", str(_SERVICE_WAIT_S)]
         # A session of its own: Ctrl-C in the window's terminal is the window's, not the service's.
         self._service = subprocess.Popen(
             command,

@@ -63,11 +63,11 @@ STATE_STOP = "stop"
 class ServiceLock:
     """Makes sure that one process writes to a library; the system frees it when that one dies."""
 
-    def __init__(self, paths: AppPaths) -> None:
-        """Take the lock; raises LibraryLockedError if another process holds it."""
+    def __init__(self, paths: AppPaths, wait_s: float = 0) -> None:
+        """Take the lock; raises LibraryLockedError if another process holds it for `wait_s`."""
         self._lock = FileLock(paths.lock)
         try:
-            self._lock.acquire(timeout=0)
+            self._lock.acquire(timeout=wait_s)
         except Timeout:
             raise LibraryLockedError(
                 f"Another photosearch is indexing this library ({paths.home}). It goes on by "
@@ -94,12 +94,14 @@ class IndexService:
         stages: Collection[Stage] = tuple(Stage),
         watch: bool = False,
         processes: int | None = None,
+        wait_s: float = 0,
     ) -> None:
         """Take the library's lock and open it for writing.
 
         `find_captioners` says who serves the stages after `scan`, and is asked again when models
         change; `stages` limits what is run; `watch` follows the folders as they change;
-        `processes` is the number of workers, one a core by default.
+        `processes` is the number of workers, one a core by default; `wait_s` is how many seconds
+        to wait for the lock.
         Raises LibraryLockedError, or another UnavailableError when the library can't be opened.
         """
         self._paths = paths
@@ -124,7 +126,7 @@ class IndexService:
         self._closing = contextlib.ExitStack()
         try:
             paths.make()
-            self._closing.callback(ServiceLock(paths).close)
+            self._closing.callback(ServiceLock(paths, wait_s).close)
             self._database = self._closing.enter_context(Database(paths.database))
             self._photos = PhotoStore(self._database)
             self._jobs = JobQueue(self._database)

@@ -37,7 +37,12 @@ def coco():
 def no_threads_left():
     before = set(threading.enumerate())
     yield
-    left = [t for t in threading.enumerate() if t not in before and not t.daemon]
+    # Qt's own threads show up as dummies once they have called Python.
+    left = [
+        t
+        for t in threading.enumerate()
+        if t not in before and not isinstance(t, threading._DummyThread)
+    ]
     for thread in left:
         thread.join(5)
     assert not [t for t in left if t.is_alive()], f"threads left alive: {left}"

@@ -63,11 +63,5 @@ class Settling:
                 self._held[path] = found, now + self._quiet_s
         return settled
 
-    def wait_s(self) -> float | None:
-        """Return the seconds until `released` can have something new; None if nothing is held."""
-        if not self._held:
-            return None
-        return max(0.0, min(due for _, due in self._held.values()) - self._clock())
-
     def __len__(self) -> int:
         return len(self._held)

@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 def window_settings(paths: AppPaths) -> QSettings:
     """Return the settings of the window, in a file of the library's own."""
-    return QSettings(str(paths.home / "window.ini"), QSettings.Format.IniFormat)
+    return QSettings(str(paths.window), QSettings.Format.IniFormat)
 
 
 def make_application(argv: Sequence[str]) -> QApplication:

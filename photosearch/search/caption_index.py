@@ -196,17 +196,6 @@ class CaptionIndex:
             refine_is_estimate=is_estimate,
         )
 
-    def refine(self, query: Query, limit: int = 12) -> tuple[tuple[TermCount, ...], bool]:
-        """Return words that narrow the photos that match all of `query`, most frequent first.
-
-        Left out are stop words, the query's own words, and words that all these photos have. The
-        flag says that the counts were taken on a sample and scaled.
-        """
-        snapshot = self._snapshot
-        with _tantivy_errors(self._folder.path):
-            compiled = _compile(snapshot.index.schema, conditions(query))
-            return _refinements(snapshot, compiled, _count(snapshot, compiled.all_of()), limit)
-
     def words(self, query: Query, limit: int = 100) -> list[TermCount]:
         """Count, exactly, the photos that match all of `query` by content word."""
         snapshot = self._snapshot

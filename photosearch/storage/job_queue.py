@@ -192,15 +192,6 @@ class JobQueue:
                 "UPDATE job SET state = 'waiting' WHERE state = 'done' AND stage = ?", (stage,)
             )
 
-    def waiting(self, stage: Stage, model: str) -> int:
-        """Return how many jobs of a stage wait or run."""
-        row = self._database.first(
-            "SELECT count(*) FROM job WHERE state IN ('waiting', 'running') AND stage = ?"
-            " AND model = ?",
-            (stage, model),
-        )
-        return 0 if row is None else int(row[0])
-
     def _set(self, job: Job, state: JobState, strikes: int, reason: str) -> None:
         with self._database.transaction() as write:
             settle(write, job, state, strikes=strikes, reason=reason)

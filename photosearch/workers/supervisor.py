@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import multiprocessing
+import os
 import pickle
 import signal
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing import connection as mp_connection
 from multiprocessing.connection import Connection
@@ -27,6 +28,11 @@ _MEGABYTE = 1 << 20
 _LOOK_EVERY_S = 0.2
 _JOIN_S = 5.0
 _FAILED_STARTS = 3
+# There is a worker a core: where NumPy's matrices took every core, too, two workers on two cores
+# were slower than one.
+_ONE_THREAD = {
+    name: "1" for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +260,7 @@ class _Worker:
             daemon=True,
         )
         # Children inherit this while they start; Ctrl-C in the terminal is the parent's alone.
-        with _ctrl_c_ignored():
+        with _ctrl_c_ignored(), _environment(_ONE_THREAD):
             self._process.start()
         child_end.close()
         self.connection = parent_end
@@ -322,6 +328,21 @@ class _Worker:
             with contextlib.suppress(ValueError):
                 return f"crashed ({signal.Signals(-code).name})"
         return f"ended unexpectedly (exit code {code})"
+
+
+@contextlib.contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Let processes that are started here have `values` in their environment."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @contextlib.contextmanager

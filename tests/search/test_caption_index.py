@@ -8,6 +8,11 @@ from photosearch.search.caption_index import CaptionIndex
 from photosearch.search.query import parse
 
 
+def refine(index, query, limit):
+    found = index.search(query, limit=0, refine=limit)
+    return found.refine, found.refine_is_estimate
+
+
 @pytest.fixture
 def make_index(tmp_path):
     """Returns a function that indexes photos given as {id: text or list of texts}."""
@@ -199,7 +204,7 @@ def test_refinement_words_narrow_the_result(make_index):
     # "beach" is in all of them, "image" and "two" say nothing.
     assert found.refine == (TermCount("frisbee", 2),)
     assert not found.refine_is_estimate
-    words, _ = index.refine(parse(""), 10)
+    words, _ = refine(index, parse(""), 10)
     assert [(word.word, word.count) for word in words] == [
         ("beach", 6), ("dogs", 6), ("frisbee", 2), ("sofa", 1)
     ]  # fmt: skip
@@ -212,11 +217,11 @@ def test_big_results_are_sampled(make_index, monkeypatch):
     monkeypatch.setattr(caption_index, "EXACT_REFINE", 200)
     photos = {n: "dog " + ("beach" if n % 2 else "park") for n in range(1, 3001)}
     index = make_index(photos)
-    words, is_estimate = index.refine(parse("dog"), 5)
+    words, is_estimate = refine(index, parse("dog"), 5)
     assert is_estimate
     assert {word.word for word in words} == {"beach", "park"}
     assert all(1100 < word.count < 1900 for word in words)
-    exact, is_estimate = index.refine(parse("dog cat"), 5)
+    exact, is_estimate = refine(index, parse("dog cat"), 5)
     assert (exact, is_estimate) == ((), False)
 
 
@@ -274,7 +279,7 @@ def test_hostile_captions_are_indexed(make_index, text):
     index = make_index({1: [text, "zebra"], 2: "zebra"}, weighted={1: {text[:1000]: 1}})
     assert full(index, "zebra") == {1, 2}
     assert ("dog" in text) == (full(index, "dog") == {1})
-    index.refine(parse(""), 10)
+    refine(index, parse(""), 10)
     index.words(parse(""))
 
 

@@ -70,7 +70,8 @@ def test_copies_of_a_file_are_one_photo_with_one_job(photos, jobs, folder):
     assert ids["a.jpg"] == ids["b.jpg"]
     assert photos.photo(ids["a.jpg"]).paths == (Path("/pictures/a.jpg"), Path("/pictures/b.jpg"))
     assert photos.counts() == (1, 2)
-    assert jobs.waiting(Stage.TAGS, "instant-1") == 1
+    (tags,) = jobs.progress([(Stage.TAGS, "instant-1")])
+    assert tags.waiting == 1
 
 
 def test_a_moved_file_keeps_its_captions(photos, jobs, captions, folder):
