@@ -85,12 +85,14 @@ class _Snapshot:
 class _Compiled:
     """A query in Tantivy's terms. `own` are the keys of its words.
 
-    `possible` are the words of `wanted` where they may be doubtful, too.
+    `possible` are the words of `wanted` where they may be doubtful, too; `is_doubtful` says
+    whether they are anywhere.
     """
 
     wanted: tuple[tantivy.Query, ...]
     possible: tuple[tantivy.Query, ...]
     unwanted: tuple[tantivy.Query, ...]
+    is_doubtful: bool
     term_count: int
     own: frozenset[str]
 
@@ -167,14 +169,14 @@ class CaptionIndex:
         snapshot = self._snapshot
         limit, offset = max(0, limit), max(0, offset)
         with _tantivy_errors(self._folder.path):
-            compiled = _compile(snapshot.index.schema, conditions(query))
+            compiled = _compile(snapshot, conditions(query))
             everything = compiled.all_of()
             total, full = _search(
                 snapshot, everything, limit, offset, newest_first=not compiled.wanted
             )
             partial: list[tuple[float, tantivy.DocAddress]] = []
             partial_total = 0
-            if compiled.wanted:
+            if len(compiled.wanted) > 1 or compiled.is_doubtful:
                 any_word = _boolean(Occur.Should, compiled.possible, compiled.unwanted)
                 partial_total = _count(snapshot, any_word) - total
                 if partial_total and len(full) < limit:
@@ -200,7 +202,7 @@ class CaptionIndex:
         """Count, exactly, the photos that match all of `query` by content word."""
         snapshot = self._snapshot
         with _tantivy_errors(self._folder.path):
-            compiled = _compile(snapshot.index.schema, conditions(query))
+            compiled = _compile(snapshot, conditions(query))
             found = snapshot.searcher.terms_with_prefix("words", "", compiled.all_of(), limit)
             return [TermCount(_shown(snapshot, _key_id(key)), count) for key, count in found]
 
@@ -215,7 +217,7 @@ class CaptionIndex:
             return []
         schema = snapshot.index.schema
         with _tantivy_errors(self._folder.path):
-            compiled = _compile(schema, conditions(query))
+            compiled = _compile(snapshot, conditions(query))
             found = snapshot.searcher.terms_with_prefix(
                 "forms", folded, compiled.all_of(), 4 * limit + len(compiled.own)
             )
@@ -397,12 +399,14 @@ def _schema() -> tantivy.Schema:
     return build.build()
 
 
-def _compile(schema: tantivy.Schema, wanted: Sequence[Condition]) -> _Compiled:
+def _compile(snapshot: _Snapshot, wanted: Sequence[Condition]) -> _Compiled:
+    schema = snapshot.index.schema
     own = {key for condition in wanted for key in _keys(condition.terms)}
     return _Compiled(
-        tuple(_surely(schema, c.terms) for c in wanted if not c.negated),
+        tuple(_surely(snapshot, c.terms) for c in wanted if not c.negated),
         tuple(_side_by_side(schema, c.terms) for c in wanted if not c.negated),
-        tuple(_surely(schema, c.terms) for c in wanted if c.negated),
+        tuple(_surely(snapshot, c.terms) for c in wanted if c.negated),
+        any(_doubtful(snapshot, c.terms) for c in wanted if not c.negated),
         sum(len(condition.terms) for condition in wanted),
         frozenset(own),
     )
@@ -413,15 +417,19 @@ def _keys(terms: Sequence[str]) -> set[str]:
     return {*terms, "".join(terms), analysis.SPACE.join(terms)}
 
 
-def _surely(schema: tantivy.Schema, terms: Sequence[str]) -> tantivy.Query:
+def _surely(snapshot: _Snapshot, terms: Sequence[str]) -> tantivy.Query:
     """Match what holds the terms side by side, unless one of them is doubtful there."""
-    return tantivy.Query.boolean_query(
-        [(Occur.Must, _side_by_side(schema, terms))]
-        + [
-            (Occur.MustNot, tantivy.Query.term_query(schema, "doubtful", term, "basic"))
-            for term in terms
-        ]
-    )
+    schema = snapshot.index.schema
+    doubts = [
+        tantivy.Query.term_query(schema, "doubtful", term, "basic")
+        for term in _doubtful(snapshot, terms)
+    ]
+    return _boolean(Occur.Must, [_side_by_side(schema, terms)], doubts)
+
+
+def _doubtful(snapshot: _Snapshot, terms: Sequence[str]) -> list[str]:
+    """Return those of the terms that are doubtful in any photo."""
+    return [term for term in terms if snapshot.searcher.doc_freq("doubtful", term)]
 
 
 def _side_by_side(schema: tantivy.Schema, terms: Sequence[str]) -> tantivy.Query:
@@ -547,7 +555,7 @@ def _open(folder: IndexFolder) -> _Snapshot:
     snapshot = _Snapshot(generation, stamp, index, index.searcher())
     # Touch every kind of file now: some damage only shows when they are read.
     _search(snapshot, tantivy.Query.all_query(), 1, 0, newest_first=True)
-    _refinements(snapshot, _Compiled((), (), (), 0, frozenset()), 1, 1)
+    _refinements(snapshot, _Compiled((), (), (), False, 0, frozenset()), 1, 1)
     return snapshot
 
 

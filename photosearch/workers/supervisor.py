@@ -30,9 +30,8 @@ _JOIN_S = 5.0
 _FAILED_STARTS = 3
 # There is a worker a core: where NumPy's matrices took every core, too, two workers on two cores
 # were slower than one.
-_ONE_THREAD = {
-    name: "1" for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-}
+_THREAD_LIMITS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+_ONE_THREAD = dict.fromkeys(_THREAD_LIMITS, "1")
 
 
 @dataclass(frozen=True, slots=True)
