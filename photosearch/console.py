@@ -207,13 +207,15 @@ def print_results(results: SearchResults, matched: Matched) -> None:
         if len(results.query.clauses) > 1:
             click.echo("Try fewer words.")
         return
-    what = "match all words" if results.query else "in all"
+    verb = "matches" if results.total == 1 else "match"
+    what = f"{verb} all words" if results.query else "in all"
     click.echo(f"{_count(results.total, 'photo')} {what} ({results.took_ms:.1f} ms)")
     partial = False
     for hit in results.hits:
         if hit.partial and not partial:
             partial = True
-            click.echo(f"{_count(results.partial_total, 'photo')} match in part, or perhaps:")
+            verb = "matches" if results.partial_total == 1 else "match"
+            click.echo(f"{_count(results.partial_total, 'photo')} {verb} in part, or perhaps:")
         where = "; ".join(
             f"{word}: {', '.join(views)}" for word, views in matched.get(hit.photo_id, {}).items()
         )

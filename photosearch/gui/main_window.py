@@ -371,7 +371,7 @@ class MainWindow(QMainWindow):
         self.folders.setVisible(shown)
 
     def _restore_geometry(self) -> None:
-        self.resize(QSize(1200, 800))
+        self.resize(QSize(1200, 800).boundedTo(self.screen().availableSize()))
         geometry = self._settings.value("window/geometry")
         if geometry is not None:
             self.restoreGeometry(geometry)
