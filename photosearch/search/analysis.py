@@ -16,7 +16,7 @@ from functools import cache, lru_cache
 
 import snowballstemmer
 
-VERSION = 1
+VERSION = 2
 """Raise it with every change that gives some text other terms: indexes are then rebuilt."""
 
 SPACE = "\x1d"
@@ -111,6 +111,24 @@ build built
 sing sang sung
 """.strip().splitlines()
     for form in line.split()[1:]
+}
+
+# What the stemmer joins, though nobody who looks for the one means the other: a personal computer
+# is no person.
+_APART = {
+    form: line.split()[0]
+    for line in """
+personal personally
+animate animated animation
+memorial memorials
+publication publications
+maine
+dungeness
+orangutan orang orangutans
+universal
+generator generators
+""".strip().splitlines()
+    for form in line.split()
 }
 
 _LETTERS_TO_FOLD = str.maketrans(
@@ -263,6 +281,8 @@ def _analyse(surface: str) -> _Analysed:
 
 
 def _term(folded: str) -> str:
+    if folded in _APART:
+        return _APART[folded]
     if folded in _IRREGULAR:
         folded = _IRREGULAR[folded]
     elif len(folded) > 5 and folded.endswith("men"):

@@ -112,3 +112,10 @@ def test_content_words_of_scripts_without_spaces_are_runs():
 def test_the_display_form_is_the_most_frequent_then_the_shortest():
     assert analysis.display_form({"dogs": 3, "dog": 2}) == "dogs"
     assert analysis.display_form({"dogs": 2, "dog": 2}) == "dog"
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [("personal", "person"), ("animated", "animal"), ("orang", "orange")]
+)
+def test_words_that_only_look_alike_stay_apart(a, b):
+    assert terms(a) != terms(b)
