@@ -10,7 +10,6 @@ import errno
 import os
 import shutil
 import threading
-import zlib
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -26,6 +25,16 @@ from tantivy import Occur
 from photosearch.domain import Query, TermCount, display_path
 from photosearch.errors import DiskFullError, LibraryLockedError, UnavailableError
 from photosearch.search import analysis
+from photosearch.search.index_document import (
+    SAMPLE_LEVELS,
+    SCHEMA_VERSION,
+    SEPARATOR,
+    id_text,
+    key_id,
+    make_document,
+    make_schema,
+    spaced,
+)
 from photosearch.search.index_folder import IndexDamagedError, IndexFolder
 from photosearch.search.query import Condition, conditions
 
@@ -39,18 +48,11 @@ MAX_LEVELS = 4
 """Up to so many words, partial matches are found by intersections, level by level: three times
 faster than in one pass over all that any word has, but the intersections double with each word."""
 
-_SCHEMA_VERSION = 3
 # "tantivy v0.27.0, index_format v7": other releases of one format read each other's files.
-_VERSION = f"{_SCHEMA_VERSION}.{analysis.VERSION} {native.__version__.rpartition(', ')[2]}"
-_SEP = "\x1f"
-_SAMPLE_LEVELS = 24
+_VERSION = f"{SCHEMA_VERSION}.{analysis.VERSION} {native.__version__.rpartition(', ')[2]}"
 _NEEDED_BYTES = 2 * HEAP_BYTES
 # BM25 of one term is at most ln(1 + photos) * (k1 + 1): 30 for a million photos.
 _MAX_TERM_SCORE = 32.0
-# BM25 takes a short document to be more to the point, but one with few tags is just poor: up to
-# here all count as equally long. Nearly all photos that have tags alone are below.
-_LEAST_TERMS = 250
-_FILLER = "\x1e"  # no term of any text
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +206,7 @@ class CaptionIndex:
         with _tantivy_errors(self._folder.path):
             compiled = _compile(snapshot, conditions(query))
             found = snapshot.searcher.terms_with_prefix("words", "", compiled.all_of(), limit)
-            return [TermCount(_shown(snapshot, _key_id(key)), count) for key, count in found]
+            return [TermCount(_shown(snapshot, key_id(key)), count) for key, count in found]
 
     def complete(self, prefix: str, query: Query, limit: int = 8) -> list[TermCount]:
         """Return words that begin with `prefix` in the photos that match all of `query`.
@@ -223,9 +225,9 @@ class CaptionIndex:
             )
             surfaces: dict[str, dict[str, int]] = defaultdict(dict)
             for form, count in found:
-                _, key, shown = form.split(_SEP)
+                _, key, shown = form.split(SEPARATOR)
                 if key not in compiled.own:
-                    surfaces[key][_spaced(shown)] = count
+                    surfaces[key][spaced(shown)] = count
             completions = []
             for forms in list(surfaces.values())[:limit]:
                 shown = analysis.display_form(forms)
@@ -278,7 +280,7 @@ class IndexWriter:
         each counted so many times; they are completed but not shown. Those of them that are
         `doubtful` make it a partial match, and do not exclude it.
         """
-        document = _document(photo_id, taken_at, texts, labels, weighted or {}, doubtful)
+        document = make_document(photo_id, taken_at, texts, labels, weighted or {}, doubtful)
         with _tantivy_errors(self._folder):
             self._writer.delete_documents_by_term("photo_id", photo_id)
             self._writer.add_document(document)
@@ -297,106 +299,6 @@ class IndexWriter:
         """Finish merging, drop what was not committed and let the next writer in."""
         with suppress(ValueError):  # a writer that failed has no threads left to wait for
             self._writer.wait_merging_threads()
-
-
-def _document(
-    photo_id: int,
-    taken_at: float,
-    texts: Sequence[str],
-    labels: Sequence[str],
-    weighted: Mapping[str, int],
-    doubtful: Collection[str],
-) -> tantivy.Document:
-    document = tantivy.Document()
-    document.add_integer("photo_id", photo_id)
-    document.add_unsigned("newest", _newest_key(taken_at, photo_id))
-    words: set[analysis.Word] = set()
-    length = 0
-    whole = set(labels)
-    sure: set[str] = set()
-    unsure: set[str] = set()
-    for text in (*texts, *labels):
-        # Tantivy leaves a gap between the values of a field, which no phrase spans.
-        terms, shown = analysis.analyse(text)
-        length += len(terms)
-        sure.update(terms)
-        document.add_text("text", " ".join(terms))
-        words.update(analysis.label_words(text) if text in whole else shown)
-    keys = {word.key for word in words}
-    for text, repeats in weighted.items():
-        if repeats > 0:
-            terms, unshown = analysis.analyse(text)
-            length += len(terms) * repeats
-            if text in doubtful:
-                unsure.update(terms)
-            else:
-                sure.update(terms)
-                words.update(unshown)
-            for _ in range(repeats):
-                document.add_text("text", " ".join(terms))
-    document.add_text("doubtful", " ".join(unsure - sure))
-    if length < _LEAST_TERMS:
-        document.add_text("text", " ".join([_FILLER] * (_LEAST_TERMS - length)))
-    document.add_text("words", " ".join(keys))
-    for key in keys:
-        document.add_unsigned("key_ids", _key_id(key))
-    document.add_text("shown", " ".join(_id_text(_key_id(word.key)) + word.shown for word in words))
-    document.add_text(
-        "forms",
-        " ".join(
-            _SEP.join((_despaced(analysis.fold(_spaced(word.shown))), word.key, word.shown))
-            for word in words
-        ),
-    )
-    document.add_text("sample", " ".join(f"s{level}" for level in range(1, _level(photo_id) + 1)))
-    return document
-
-
-def _spaced(word: str) -> str:
-    return word.replace(analysis.SPACE, " ")
-
-
-def _despaced(word: str) -> str:
-    return word.replace(" ", analysis.SPACE)
-
-
-def _newest_key(taken_at: float, photo_id: int) -> int:
-    """Return what sorts by time, to a sixteenth of a second, then by the id's low 21 bits."""
-    ticks = int(max(-1e11, min(taken_at, 1e11)) * 16) + (1 << 42)
-    return ticks << 21 | photo_id & 0x1FFFFF
-
-
-def _key_id(key: str) -> int:
-    # 32 bits: of 20,000 words two share a number in one library of twenty, which costs a wrong
-    # count of the rarer one.
-    return zlib.crc32(key.encode())
-
-
-def _id_text(key_id: int) -> str:
-    return f"{key_id:08x}{_SEP}"
-
-
-def _level(photo_id: int) -> int:
-    """Return a level that half of the photos reach from 1 on, a quarter from 2 on, and so on."""
-    mixed = (photo_id * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF) >> 32 | 1 << _SAMPLE_LEVELS
-    return (mixed & -mixed).bit_length() - 1
-
-
-def _schema() -> tantivy.Schema:
-    build = tantivy.SchemaBuilder()
-    # Signed: the binding deletes by signed terms only, and silently nothing in unsigned fields.
-    build.add_integer_field("photo_id", indexed=True, fast=True)
-    build.add_unsigned_field("newest", fast=True)
-    build.add_text_field("text", tokenizer_name="whitespace", index_option="position")
-    # Content words by key, twice: the numbers are counted up to five times faster in a result,
-    # the terms in a whole library. Then their forms, to complete by and to show a key by.
-    build.add_text_field("words", tokenizer_name="whitespace", index_option="basic")
-    build.add_unsigned_field("key_ids", fast=True)
-    build.add_text_field("forms", tokenizer_name="whitespace", index_option="basic")
-    build.add_text_field("shown", tokenizer_name="whitespace", index_option="basic")
-    build.add_text_field("doubtful", tokenizer_name="whitespace", index_option="basic")
-    build.add_text_field("sample", tokenizer_name="whitespace", index_option="basic")
-    return build.build()
 
 
 def _compile(snapshot: _Snapshot, wanted: Sequence[Condition]) -> _Compiled:
@@ -505,7 +407,7 @@ def _refinements(
     snapshot: _Snapshot, compiled: _Compiled, total: int, limit: int
 ) -> tuple[tuple[TermCount, ...], bool]:
     level = 0
-    while total >> level > EXACT_REFINE and level < _SAMPLE_LEVELS:
+    while total >> level > EXACT_REFINE and level < SAMPLE_LEVELS:
         level += 1
     sample = compiled.all_of()
     if level:
@@ -523,26 +425,26 @@ def _refinements(
     )
     size = int(found["photos"]["value"])
     scale = total / size if level and size else 1
-    own = {_key_id(key) for key in compiled.own}
+    own = {key_id(key) for key in compiled.own}
     words: list[TermCount] = []
     for bucket in found["words"]["buckets"]:
-        key_id, count = int(bucket["key"]), bucket["doc_count"]
-        if key_id not in own and count < size and len(words) < limit:
-            words.append(TermCount(_shown(snapshot, key_id), round(count * scale)))
+        number, count = int(bucket["key"]), bucket["doc_count"]
+        if number not in own and count < size and len(words) < limit:
+            words.append(TermCount(_shown(snapshot, number), round(count * scale)))
     return tuple(words), level > 0
 
 
-def _shown(snapshot: _Snapshot, key_id: int) -> str:
-    shown = snapshot.shown.get(key_id)
+def _shown(snapshot: _Snapshot, number: int) -> str:
+    shown = snapshot.shown.get(number)
     if shown is None:
-        found = snapshot.searcher.terms_with_prefix("shown", _id_text(key_id))
-        forms = {form.partition(_SEP)[2]: count for form, count in found}
-        shown = snapshot.shown[key_id] = _spaced(analysis.display_form(forms))
+        found = snapshot.searcher.terms_with_prefix("shown", id_text(number))
+        forms = {form.partition(SEPARATOR)[2]: count for form, count in found}
+        shown = snapshot.shown[number] = spaced(analysis.display_form(forms))
     return shown
 
 
 def _create(generation: Path) -> None:
-    tantivy.Index(_schema(), path=os.fspath(generation), reuse=False)
+    tantivy.Index(make_schema(), path=os.fspath(generation), reuse=False)
 
 
 def _open(folder: IndexFolder) -> _Snapshot:
