@@ -43,7 +43,7 @@ from photosearch.indexing import is_ours, rebuild_index, update_index
 from photosearch.paths import AppPaths
 from photosearch.search.caption_index import CaptionIndex, IndexDamagedError
 from photosearch.search.query import count_words, highlight, matched, parse
-from photosearch.service import (
+from photosearch.service_control import (
     STATE_ASKED,
     STATE_PAUSED,
     STATE_SERVICE,

@@ -15,19 +15,24 @@ from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import Any
 
 import psutil
-from filelock import FileLock, Timeout
 
 from photosearch.captioning.captioner import CaptionerSpec
 from photosearch.domain import Job, JobState, Stage, display_path
 from photosearch.errors import (
     DecodeError,
     FileUnreachableError,
-    LibraryLockedError,
     UnavailableError,
 )
 from photosearch.folders.sync import FolderSync
 from photosearch.indexing import Indexer
 from photosearch.paths import AppPaths
+from photosearch.service_control import (
+    STATE_ASKED,
+    STATE_PAUSED,
+    STATE_SERVICE,
+    STATE_STOP,
+    ServiceLock,
+)
 from photosearch.stages import (
     StageRunner,
     caption_runners,
@@ -50,37 +55,6 @@ _IDLE_POOL_S = 30.0
 _TROUBLE_S = 30.0
 _REVIVE_S = 600.0
 _SETTLE_LIMIT_S = 20.0
-
-STATE_SERVICE = "service"
-"""Key of the row in which the service says who it is and what it is at."""
-STATE_ASKED = "asked"
-"""Key of the row that others change when the service should look at folders and jobs anew."""
-STATE_PAUSED = "paused"
-STATE_STOP = "stop"
-"""Key of the row that asks the service with this process id to stop."""
-
-
-class ServiceLock:
-    """Makes sure that one process writes to a library; the system frees it when that one dies."""
-
-    def __init__(self, paths: AppPaths, wait_s: float = 0) -> None:
-        """Take the lock; raises LibraryLockedError if another process holds it for `wait_s`."""
-        self._lock = FileLock(paths.lock)
-        try:
-            self._lock.acquire(timeout=wait_s)
-        except Timeout:
-            raise LibraryLockedError(
-                f"Another photosearch is indexing this library ({paths.home}). It goes on by "
-                "itself; use its window, or stop it first."
-            ) from None
-        except OSError as error:
-            raise UnavailableError(
-                f"The lock {display_path(paths.lock)} can't be taken: {error.strerror}."
-            ) from error
-
-    def close(self) -> None:
-        """Give the lock back; may be called twice."""
-        self._lock.release()
 
 
 class IndexService:

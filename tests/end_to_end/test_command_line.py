@@ -18,7 +18,7 @@ import skimage
 from photosearch.cli import run
 from photosearch.library import PhotoLibrary
 from photosearch.paths import AppPaths
-from photosearch.service import ServiceLock
+from photosearch.service_control import ServiceLock
 
 SAMPLES = Path(skimage.__file__).parent / "data"
 TINY = Path(__file__).resolve().parents[1] / "tiny_llava"

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QMenu
 
 from photosearch.domain import Query
 from photosearch.gui.desktop import leave_clipboard
-from photosearch.service import ServiceLock
+from photosearch.service_control import ServiceLock
 
 SHIFT = Qt.KeyboardModifier.ShiftModifier
 CONTROL = Qt.KeyboardModifier.ControlModifier
