@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,17 +29,15 @@ from photosearch.domain import (
     display_path,
 )
 from photosearch.errors import (
-    DecodeError,
     FolderError,
     LibraryLockedError,
-    PhotosearchError,
     UnavailableError,
     UsageError,
 )
 from photosearch.folders.scanner import reason_not_to_add
-from photosearch.imaging.thumbnails import write_preview
 from photosearch.indexing import is_ours, rebuild_index, update_index
 from photosearch.paths import AppPaths
+from photosearch.previews import Previews
 from photosearch.search.caption_index import CaptionIndex, IndexDamagedError
 from photosearch.search.query import count_words, highlight, matched, parse
 from photosearch.service_control import (
@@ -55,10 +52,7 @@ from photosearch.storage.caption_store import CaptionStore
 from photosearch.storage.database import Database
 from photosearch.storage.job_queue import JobQueue
 from photosearch.storage.photo_store import PhotoStore
-from photosearch.workers.supervisor import Broken, Died, Done, Refused, WorkerPool, wait_for
 
-_PREVIEW_CACHE_BYTES = 500 << 20
-_PREVIEW_SIDE_PX = 2560
 _SERVICE_WAIT_S = 300
 
 _Answer = TypeVar("_Answer")
@@ -84,9 +78,7 @@ class PhotoLibrary:
         self._models = ModelStore(paths.models)
         self._index: CaptionIndex | None = None
         self._index_lock = threading.Lock()
-        self._preview_lock = threading.Lock()
-        self._closing = threading.Event()
-        self._preview_pool: WorkerPool | None = None
+        self._previews = Previews(paths)
         self._service: subprocess.Popen[bytes] | None = None
         self._notices: list[str] = []
 
@@ -97,11 +89,7 @@ class PhotoLibrary:
 
     def close(self) -> None:
         """Close the library; a service that it started goes on. May be called twice."""
-        self._closing.set()
-        with self._preview_lock:
-            if self._preview_pool is not None:
-                self._preview_pool.close()
-                self._preview_pool = None
+        self._previews.close()
         self._database.close()
 
     def __enter__(self) -> PhotoLibrary:
@@ -222,19 +210,7 @@ class PhotoLibrary:
         photo = self._photos.photo(photo_id)
         if photo is None:
             raise UsageError(f"There is no photo {photo_id} in the library.")
-        target = self._paths.preview(photo.sha256)
-        if target.exists() and target.stat().st_size:
-            target.touch()  # The oldest are trimmed first.
-            return target
-        failure: PhotosearchError = UnavailableError("No file of this photo is left.")
-        for path in photo.paths:
-            try:
-                self._make_preview(path, target)
-            except PhotosearchError as error:
-                failure = error
-            else:
-                return target
-        raise failure
+        return self._previews.get(photo)
 
     # Indexing
 
@@ -428,50 +404,3 @@ class PhotoLibrary:
             ) from None
         if reason:
             self._notices.append(f"The search index has been rebuilt: {reason}")
-
-    def _make_preview(self, path: Path, target: Path) -> None:
-        with self._preview_lock:
-            if self._preview_pool is None:
-                self._preview_pool = WorkerPool("preview", _make_previewer, log=self._paths.log)
-            pool = self._preview_pool
-            pool.submit(path, (path, target))
-            while not self._closing.is_set():
-                wait_for([pool], 0.2)
-                for outcome in pool.outcomes():
-                    match outcome:
-                        case Done():
-                            self._trim_previews()
-                            return
-                        case Refused(error=error):
-                            raise error
-                        case Died(reason=reason):
-                            raise DecodeError(path, reason)
-                        case Broken(trace=trace):
-                            raise RuntimeError(trace)
-                if pool.abandoned():
-                    reason = pool.broken or "its worker did not start"
-                    pool.revive()
-                    raise UnavailableError(f"The picture can't be shown: {reason}.")
-            raise UnavailableError("The library is being closed.")
-
-    def _trim_previews(self) -> None:
-        files = []
-        for file in self._paths.previews.iterdir():
-            with contextlib.suppress(FileNotFoundError):  # Another process trims, too.
-                status = file.stat()
-                files.append((status.st_mtime, status.st_size, file))
-        total = sum(size for _, size, _ in files)
-        for _, size, file in sorted(files):
-            if total <= _PREVIEW_CACHE_BYTES:
-                break
-            file.unlink(missing_ok=True)
-            total -= size
-
-
-def _make_previewer() -> Any:
-    return partial(_write_preview)
-
-
-def _write_preview(task: tuple[Path, Path]) -> None:
-    path, target = task
-    write_preview(path, target, max_side=_PREVIEW_SIDE_PX)
