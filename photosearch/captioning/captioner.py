@@ -82,7 +82,11 @@ class CaptionHandler:
         """
         extent = min(min(v.box[2] - v.box[0], v.box[3] - v.box[1]) for v in task.views)
         image = decode(task.path, min_side=round(self._view_px / extent))
-        status = task.path.stat()
+        try:
+            status = task.path.stat()
+        except OSError as error:
+            # Between decoding and here its drive may go.
+            raise FileUnreachableError(task.path, "the file is gone") from error
         if (status.st_size, status.st_mtime_ns) != (task.size, task.mtime_ns):
             raise FileUnreachableError(task.path, "the file has changed")
         return self._captioner.caption(image, task.views)
