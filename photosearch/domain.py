@@ -139,16 +139,28 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class ViewCaption:
-    """What a captioner says of one view. A tagger fills `tags` and writes `text` from them."""
+    """What a captioner says of one view. A tagger fills `tags` and writes `text` from them.
+
+    `raw` is what the model wrote where `text` is a cleaned copy of it, else empty. `prompt` is
+    what this text answers, where that is not the captioner's own. `skipped` says why a view was
+    not looked at.
+    """
 
     view: str
     text: str
     tags: tuple[Tag, ...] = ()
+    raw: str = ""
+    prompt: str = ""
+    skipped: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """A stored caption, one for each photo, view, model and prompt; times in Unix seconds."""
+    """A stored caption, one for each photo, view, model and prompt; times in Unix seconds.
+
+    `raw` is what the model wrote where `text` is a cleaned copy of it, else empty; `skipped` says
+    why a view was not looked at.
+    """
 
     photo_id: int
     view: str
@@ -157,6 +169,8 @@ class Caption:
     text: str
     tags: tuple[Tag, ...] = ()
     created_at: float = 0.0
+    raw: str = ""
+    skipped: str = ""
 
 
 class JobState(StrEnum):

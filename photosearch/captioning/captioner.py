@@ -2,20 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import Protocol
 
 from PIL import Image
 
 from photosearch.domain import Stage, View, ViewCaption
-from photosearch.errors import FileUnreachableError
+from photosearch.errors import DecodeError, FileUnreachableError, PhotosearchError
 from photosearch.imaging.decode import decode
 
 
+@dataclass(frozen=True, slots=True)
+class PhotoViews:
+    """An upright RGB photo and the views of it to caption.
+
+    `key` names it in the answers. `known` are the content words that the photo has already.
+    """
+
+    key: int
+    image: Image.Image
+    views: tuple[View, ...]
+    known: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoAnswer:
+    """Captions of some views of the photo `key`, as they come; `finished` with its last view.
+
+    `error` says that this photo can't be captioned, which says nothing of the others. An answer
+    with neither captions nor error is a sign of life.
+    """
+
+    key: int
+    captions: tuple[ViewCaption, ...] = ()
+    finished: bool = False
+    error: PhotosearchError | None = None
+
+
 class Captioner(Protocol):
-    """Turns views of a photo into words. Lives in a worker process, never in the service's own."""
+    """Turns views of photos into words. Lives in a worker process, never in the service's own."""
 
     @property
     def model(self) -> str:
@@ -25,11 +53,13 @@ class Captioner(Protocol):
     def prompt(self) -> str:
         """The prompt captions are stored under, empty where there is none."""
 
-    def caption(self, image: Image.Image, views: Sequence[View]) -> list[ViewCaption]:
-        """Return captions of `views` of the upright RGB `image`, in the order of `views`.
+    def caption(self, photos: Iterable[PhotoViews], left: Event) -> Iterator[PhotoAnswer]:
+        """Yield captions of all views of all `photos`, in any order, as soon as they are written.
 
-        A view of which there is nothing to say is left out. Raises CaptionError when the model
-        can't caption this photo.
+        `photos` is read as far as is needed: each is decoded only then. The result of a photo does
+        not depend on the others. A view of which there is nothing to say is answered by an empty
+        text; a tagger leaves it out. Ends soon after `left` is set, without the rest.
+        Raises CaptionError or ModelError when the model itself fails.
         """
 
     def close(self) -> None:
@@ -42,15 +72,18 @@ class CaptionerSpec:
 
     `make` is called in the worker, so it must be picklable. `views` are those of each stage that
     the captioner serves. `view_px` is the shorter side in pixels up to which the model can make
-    use of a view. `processes` is how many workers it may have, None for one a core. Memory in
+    use of a view. `batch` is how many views a task should hold. `skip_flat` leaves out crops that
+    show nothing. `processes` is how many workers it may have, None for one a core. Memory in
     MiB; `view_s` and `start_s` are the seconds after which a view, or loading, counts as hung.
     """
 
     model: str
     prompt: str
     make: Callable[[], Captioner]
-    views: dict[Stage, tuple[View, ...]]
+    views: Mapping[Stage, tuple[View, ...]]
     view_px: int
+    batch: int = 1
+    skip_flat: bool = False
     processes: int | None = None
     view_s: float = 60.0
     start_s: float = 120.0
@@ -59,34 +92,59 @@ class CaptionerSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class CaptionTask:
+class PhotoTask:
     """Caption these views of the photo in this file, if it still has this size and mtime_ns."""
 
+    key: int
     path: Path
     views: tuple[View, ...]
     size: int
     mtime_ns: int
+    known: frozenset[str] = field(default=frozenset())
+
+
+CaptionTask = tuple[PhotoTask, ...]
+"""The photos that a worker gets at a time."""
 
 
 class CaptionHandler:
-    """The worker's half: decodes a photo as large as its smallest view needs, and captions it."""
+    """The worker's half: decodes photos as large as their smallest view needs, and captions them."""
 
     def __init__(self, spec: CaptionerSpec) -> None:
         self._view_px = spec.view_px
         self._captioner = spec.make()
 
-    def __call__(self, task: CaptionTask) -> list[ViewCaption]:
-        """Return the captions; raises DecodeError or CaptionError.
+    def __call__(self, task: CaptionTask, left: Event) -> Iterator[PhotoAnswer]:
+        """Yield answers to every photo of the task, unless `left` is set meanwhile.
 
-        FileUnreachableError also tells of a file that is not the one that was scanned.
+        A file that can't be read is answered with its error: DecodeError, or FileUnreachableError
+        also for a file that is not the one that was scanned.
         """
-        extent = min(min(v.box[2] - v.box[0], v.box[3] - v.box[1]) for v in task.views)
-        image = decode(task.path, min_side=round(self._view_px / extent))
+        unread: list[PhotoAnswer] = []
+
+        def decoded() -> Iterator[PhotoViews]:
+            for photo in task:
+                try:
+                    image = self._decode(photo)
+                except DecodeError as error:
+                    unread.append(PhotoAnswer(photo.key, error=error))
+                else:
+                    yield PhotoViews(photo.key, image, photo.views, photo.known)
+
+        for answer in self._captioner.caption(decoded(), left):
+            yield answer
+            yield from unread
+            unread.clear()
+        yield from unread
+
+    def _decode(self, photo: PhotoTask) -> Image.Image:
+        extent = min(min(v.box[2] - v.box[0], v.box[3] - v.box[1]) for v in photo.views)
+        image = decode(photo.path, min_side=round(self._view_px / extent))
         try:
-            status = task.path.stat()
+            status = photo.path.stat()
         except OSError as error:
             # Between decoding and here its drive may go.
-            raise FileUnreachableError(task.path, "the file is gone") from error
-        if (status.st_size, status.st_mtime_ns) != (task.size, task.mtime_ns):
-            raise FileUnreachableError(task.path, "the file has changed")
-        return self._captioner.caption(image, task.views)
+            raise FileUnreachableError(photo.path, "the file is gone") from error
+        if (status.st_size, status.st_mtime_ns) != (photo.size, photo.mtime_ns):
+            raise FileUnreachableError(photo.path, "the file has changed")
+        return image
