@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 from photosearch.domain import Photo
@@ -12,6 +11,7 @@ from photosearch.errors import DecodeError, PhotosearchError, UnavailableError
 from photosearch.imaging.thumbnails import write_preview
 from photosearch.paths import AppPaths
 from photosearch.workers.supervisor import Broken, Died, Done, Refused, WorkerPool, wait_for
+from photosearch.workers.worker import Handler
 
 _CACHE_BYTES = 500 << 20
 
@@ -86,9 +86,9 @@ class Previews:
             total -= size
 
 
-def _make_handler() -> Callable[[tuple[Path, Path]], None]:
+def _make_handler() -> Handler:
     return _write
 
 
-def _write(task: tuple[Path, Path]) -> None:
+def _write(task: tuple[Path, Path], _left: threading.Event) -> None:
     write_preview(*task)

@@ -9,16 +9,18 @@ is used.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from photosearch.captioning.captioner import PhotoAnswer, PhotoViews
 from photosearch.domain import Stage, Tag, View, ViewCaption
 from photosearch.errors import ModelError
 from photosearch.imaging.crops import WHOLE, views
@@ -80,7 +82,15 @@ class InstantTagger:
         """Always empty: it takes none."""
         return ""
 
-    def caption(self, image: Image.Image, views: Sequence[View]) -> list[ViewCaption]:
+    def caption(self, photos: Iterable[PhotoViews], left: Event) -> Iterator[PhotoAnswer]:
+        """Yield the tags of each photo."""
+        for photo in photos:
+            if left.is_set():
+                return
+            tagged = tuple(self.tag(photo.image, photo.views))
+            yield PhotoAnswer(photo.key, tagged, finished=True)
+
+    def tag(self, image: Image.Image, views: Sequence[View]) -> list[ViewCaption]:
         """Return the tags of each view, best first, and as its text those worth showing.
 
         A view without tags is left out. Scores are estimated probabilities, 0 to 1.

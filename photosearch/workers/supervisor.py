@@ -20,13 +20,27 @@ from typing import Any
 import psutil
 
 from photosearch.errors import PhotosearchError
-from photosearch.workers.worker import BUG, DONE, READY, REFUSED, Handler, run_worker
+from photosearch.workers.worker import (
+    BUG,
+    DONE,
+    LEAVE,
+    LEFT,
+    PART,
+    READY,
+    REFUSED,
+    TASK,
+    Handler,
+    run_worker,
+)
 
 _log = logging.getLogger(__name__)
 
 _MEGABYTE = 1 << 20
 _LOOK_EVERY_S = 0.2
 _JOIN_S = 5.0
+_LEAVE_S = 0.5
+# Nobody looked for so long: the computer slept, or this process was kept from running.
+_SLEPT_S = 30.0
 _FAILED_STARTS = 3
 # There is a worker a core: where NumPy's matrices took every core, too, two workers on two cores
 # were slower than one.
@@ -38,21 +52,37 @@ _ONE_THREAD = dict.fromkeys(_THREAD_LIMITS, "1")
 class WorkerLimits:
     """What a worker may take. Times in seconds, memory in MiB of resident size.
 
-    Above `recycle_mb`, or after `max_tasks`, a worker is replaced once it has answered; above
-    `memory_mb` it is killed at once.
+    Above `recycle_mb`, or `growth_mb` above what it took after its first task, or after
+    `max_tasks`, a worker is replaced once it has answered; above `memory_mb` it is killed at once.
     """
 
     start_s: float = 120.0
     memory_mb: int = 3000
     recycle_mb: int = 1500
+    growth_mb: int | None = None
     max_tasks: int = 2000
     enforce_memory: bool = True
     """Have the system refuse memory over the cap; off for models, which map their files."""
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the answer to a task that goes on."""
+
+    key: Hashable
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A task that was left when `leave` asked for it."""
+
+    key: Hashable
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
-    """A task's answer."""
+    """A task's answer, or its end if the answer came in parts."""
 
     key: Hashable
     value: Any
@@ -82,7 +112,7 @@ class Died:
     reason: str
 
 
-Outcome = Done | Refused | Broken | Died
+Outcome = Part | Left | Done | Refused | Broken | Died
 
 
 class WorkerPool:
@@ -127,7 +157,8 @@ class WorkerPool:
     def submit(self, key: Hashable, task: Any, limit_s: float = 60.0) -> None:
         """Give a task to an idle worker; its outcome comes back under `key`.
 
-        A worker that takes longer than `limit_s` seconds for it is killed.
+        A worker that takes longer than `limit_s` seconds for it, or for a part of its answer, is
+        killed.
         """
         next(worker for worker in self._workers if worker.key is None).submit(key, task, limit_s)
 
@@ -138,15 +169,16 @@ class WorkerPool:
     def outcomes(self) -> Iterator[Outcome]:
         """Yield what has come in; enforces times and memory as it looks. Never blocks."""
         for worker in self._workers:
-            outcome = worker.poll()
-            if isinstance(outcome, _StartFailed):
-                self._failed_starts += 1
-                if outcome.final or self._failed_starts >= _FAILED_STARTS:
-                    self.broken = outcome.reason
-                self._abandoned.append(outcome.key)
-            elif outcome is not None:
-                self._failed_starts = 0
-                yield outcome
+            while (outcome := worker.poll()) is not None:
+                if isinstance(outcome, _StartFailed):
+                    self._failed_starts += 1
+                    if outcome.final or self._failed_starts >= _FAILED_STARTS:
+                        self.broken = outcome.reason
+                    self._abandoned.append(outcome.key)
+                else:
+                    if not isinstance(outcome, Left):
+                        self._failed_starts = 0
+                    yield outcome
 
     def abandoned(self) -> list[Hashable]:
         """Return the keys of tasks that no worker could be started for, once."""
@@ -157,6 +189,14 @@ class WorkerPool:
         """Let a broken pool try again."""
         self.broken = ""
         self._failed_starts = 0
+
+    def leave(self) -> None:
+        """Ask the workers to leave their tasks, which come back as Left, by force if need be.
+
+        A worker that does it by itself keeps its model loaded.
+        """
+        for worker in self._workers:
+            worker.leave()
 
     def cancel(self) -> list[Hashable]:
         """Kill the workers; return the keys of the tasks they were at. The pool stays usable."""
@@ -196,8 +236,11 @@ class _Worker:
         self._ready = False
         self._limit_s = 0.0
         self._tasks_done = 0
+        self._first_mb = 0
+        self._number = 0
         self._since = 0.0
         self._looked = 0.0
+        self._leave_at: float | None = None
         self.connection: Connection | None = None
         self.key: Hashable | None = None
 
@@ -213,22 +256,35 @@ class _Worker:
         if self._process is None:
             self._start()
         self.key = key
-        self._since = time.monotonic()
+        self._number += 1
+        self._since = self._looked = time.monotonic()
         assert self.connection is not None
         # A dead child is noticed at the next poll. Tasks are far smaller than a pipe's buffer,
         # so that sending to a child that is still starting does not block.
         with contextlib.suppress(OSError):
-            self.connection.send(task)
+            self.connection.send((TASK, self._number, task))
+
+    def leave(self) -> None:
+        """Have the task left; nothing happens where there is none."""
+        if self.key is None or self._leave_at is not None or self.connection is None:
+            return
+        # One that is still loading its model hears nothing.
+        self._leave_at = time.monotonic() + (_LEAVE_S if self._ready else 0)
+        with contextlib.suppress(OSError):
+            self.connection.send((LEAVE, self._number, None))
 
     def poll(self) -> Outcome | _StartFailed | None:
         if self.connection is None:
             return None
         try:
             while self.connection.poll():
-                kind, value = self.connection.recv()
+                kind, number, value = self.connection.recv()
                 if kind == READY:
                     self._ready = True
                     self._since = time.monotonic()
+                elif kind == PART and number == self._number:
+                    self._since = time.monotonic()
+                    return Part(self.key, value)
                 else:
                     return self._answered(kind, value)
         except (EOFError, OSError, pickle.UnpicklingError, ValueError, TypeError):
@@ -244,9 +300,9 @@ class _Worker:
             self._process.join(_JOIN_S)
             with contextlib.suppress(ValueError):
                 self._process.close()
-        self._process = self.connection = self._usage = self.key = None
+        self._process = self.connection = self._usage = self.key = self._leave_at = None
         self._ready = False
-        self._tasks_done = 0
+        self._tasks_done = self._first_mb = 0
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
@@ -273,21 +329,42 @@ class _Worker:
                 _log.error("%s failed to start:\n%s", self._name, value)
             return self._start_failed(reason, final=kind == REFUSED)
         key, self.key = self.key, None
+        self._leave_at = None
         self._tasks_done += 1
-        memory_mb = self._memory_mb()
-        if memory_mb > self._limits.recycle_mb or self._tasks_done >= self._limits.max_tasks:
-            _log.info("%s is replaced: %d tasks, %d MB", self._name, self._tasks_done, memory_mb)
+        if self._is_worn():
             self.stop()
         if kind == DONE:
             return Done(key, value)
+        if kind == LEFT:
+            return Left(key)
         if kind == REFUSED:
             return Refused(key, value)
         return Broken(key, str(value))
 
+    def _is_worn(self) -> bool:
+        """Return whether the process should be replaced before its next task."""
+        memory_mb = self._memory_mb()
+        if not self._first_mb:
+            self._first_mb = memory_mb
+        limits = self._limits
+        worn = memory_mb > limits.recycle_mb or self._tasks_done >= limits.max_tasks
+        if limits.growth_mb is not None:
+            worn = worn or memory_mb > self._first_mb + limits.growth_mb
+        if worn:
+            _log.info("%s is replaced: %d tasks, %d MB", self._name, self._tasks_done, memory_mb)
+        return worn
+
     def _look(self) -> Outcome | _StartFailed | None:
         now = time.monotonic()
+        if self._leave_at is not None and now >= self._leave_at:
+            key = self.key
+            self.stop()
+            return None if key is None else Left(key)
         if now - self._looked < _LOOK_EVERY_S:
             return None
+        if now - self._looked > _SLEPT_S:
+            # Some clocks go on while a computer sleeps, and its workers don't.
+            self._since += now - self._looked
         self._looked = now
         limit_s = self._limit_s if self._ready else self._limits.start_s
         if self.key is not None and now - self._since > limit_s:

@@ -8,21 +8,33 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import queue
 import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from photosearch.errors import CaptionError, PhotosearchError
 
-Handler = Callable[[Any], Any]
-"""What a worker does with a task. Tasks and answers are pickled."""
+Handler = Callable[[Any, Event], Any]
+"""What a worker does with a task. Tasks and answers are pickled.
+
+It may be a generator, whose values are sent as they come. The event is set when nobody wants the
+rest any more: it should end soon, and is killed if it does not.
+"""
+
+TASK = "task"
+LEAVE = "leave"
 
 READY = "ready"
+PART = "part"
 DONE = "done"
+LEFT = "left"
 REFUSED = "refused"
 BUG = "bug"
 
@@ -46,32 +58,63 @@ def run_worker(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
     _be_modest(memory_limit)
+    inbox = _Inbox(connection)
     try:
         handler = make_handler()
     except PhotosearchError as error:
-        connection.send((REFUSED, error))
+        connection.send((REFUSED, 0, error))
         return
     except Exception:
-        connection.send((BUG, traceback.format_exc()))
+        connection.send((BUG, 0, traceback.format_exc()))
         return
-    connection.send((READY, None))
+    connection.send((READY, 0, None))
     while True:
-        try:
-            task = connection.recv()
-        except EOFError:
-            return
-        connection.send(_answer(handler, task))
+        number, task, left = inbox.next_task()
+        for kind, value in _answers(handler, task, left):
+            connection.send((kind, number, value))
 
 
-def _answer(handler: Handler, task: Any) -> tuple[str, Any]:
+class _Inbox:
+    """Reads the pipe in a thread of its own: a wish to leave is heard while a task is at work."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._tasks: queue.SimpleQueue[tuple[int, Any, Event]] = queue.SimpleQueue()
+        threading.Thread(target=self._read, daemon=True, name="inbox").start()
+
+    def next_task(self) -> tuple[int, Any, Event]:
+        """Wait for a task and return its number, itself, and the event that ends it."""
+        return self._tasks.get()
+
+    def _read(self) -> None:
+        left: dict[int, Event] = {}
+        while True:
+            try:
+                kind, number, task = self._connection.recv()
+            except (EOFError, OSError):
+                # Nobody is there any more to whom an answer would matter.
+                os._exit(0)
+            if kind == TASK:
+                left = {number: Event()}
+                self._tasks.put((number, task, left[number]))
+            elif number in left:
+                left[number].set()
+
+
+def _answers(handler: Handler, task: Any, left: Event) -> Iterator[tuple[str, Any]]:
     try:
-        return DONE, handler(task)
+        answer = handler(task, left)
+        if isinstance(answer, Generator):
+            for part in answer:
+                yield PART, part
+            answer = None
+        yield (LEFT if left.is_set() else DONE), answer
     except PhotosearchError as error:
-        return REFUSED, error
+        yield REFUSED, error
     except MemoryError:
-        return REFUSED, CaptionError("it takes more memory than a worker may have")
+        yield REFUSED, CaptionError("it takes more memory than a worker may have")
     except Exception:
-        return BUG, traceback.format_exc()
+        yield BUG, traceback.format_exc()
 
 
 def _print_to(log: Path | None) -> None:
@@ -83,8 +126,8 @@ def _print_to(log: Path | None) -> None:
 
 
 def _die_with_parent() -> None:
-    # A killed service must not leave a model of gigabytes at work. Elsewhere than on Linux the
-    # worker ends when it next reads the closed pipe.
+    # A killed service must not leave a model of gigabytes at work, not even while native code
+    # keeps Python from noticing the closed pipe.
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -45,26 +45,26 @@ def tags_of(captions, view="whole"):
     ],
 )
 def test_says_what_is_in_a_photo(tagger, name, words):
-    captions = tagger.caption(photo(name), VIEWS)
+    captions = tagger.tag(photo(name), VIEWS)
     assert captions[0].view == "whole"
     assert words <= set(captions[0].text.split(", "))
 
 
 def test_knows_classes_synonyms_and_kinds_of_imagenet(tagger):
-    espresso = tags_of(tagger.caption(photo("coffee.png"), VIEWS))["espresso"]
+    espresso = tags_of(tagger.tag(photo("coffee.png"), VIEWS))["espresso"]
     assert {"coffee", "beverage"} <= set(espresso.synonyms)
-    rocket = tags_of(tagger.caption(photo("rocket.jpg"), VIEWS))
+    rocket = tags_of(tagger.tag(photo("rocket.jpg"), VIEWS))
     assert "rocket" in rocket["missile"].synonyms
 
 
 def test_a_kind_is_surer_than_its_doubtful_classes(tagger):
     # No single breed of cat is certain in this crop, but it is a cat.
-    found = tags_of(tagger.caption(photo("chelsea.png"), VIEWS), "quarter-top-left")
+    found = tags_of(tagger.tag(photo("chelsea.png"), VIEWS), "quarter-top-left")
     assert found["domestic cat"].score > found["tabby"].score + found["Egyptian cat"].score / 2
 
 
 def test_text_shows_the_sure_words_best_first(tagger):
-    for caption in tagger.caption(photo("astronaut.png"), VIEWS):
+    for caption in tagger.tag(photo("astronaut.png"), VIEWS):
         scores = [tag.score for tag in caption.tags]
         assert scores == sorted(scores, reverse=True)
         assert all(0 < score <= 1 for score in scores)
@@ -79,7 +79,7 @@ def test_a_crop_has_what_is_seen_there(tagger):
     cat = photo("chelsea.png").resize((400, 266))
     image = Image.new("RGB", (1600, 1064), (120, 130, 140))
     image.paste(cat, (0, 0))
-    captions = tagger.caption(image, VIEWS)
+    captions = tagger.tag(image, VIEWS)
     assert tags_of(captions, "quarter-top-left")["cat"].score > 0.3
     elsewhere = tags_of(captions, "quarter-bottom-right")
     assert "cat" not in elsewhere or elsewhere["cat"].score < 0.1
@@ -89,23 +89,23 @@ def test_crops_find_what_is_small(tagger):
     cat = photo("chelsea.png").resize((300, 200))
     image = Image.new("RGB", (1600, 1064), (120, 130, 140))
     image.paste(cat, (1200, 700))
-    alone = tags_of(tagger.caption(image, [WHOLE])).get("cat")
-    with_crops = tags_of(tagger.caption(image, VIEWS))["cat"]
+    alone = tags_of(tagger.tag(image, [WHOLE])).get("cat")
+    with_crops = tags_of(tagger.tag(image, VIEWS))["cat"]
     assert with_crops.score > 2 * (alone.score if alone else 0)
 
 
 def test_does_the_same_again_in_any_order(tagger):
     image = photo("coffee.png")
-    first = tagger.caption(image, VIEWS)
-    tagger.caption(photo("rocket.jpg"), [WHOLE])
-    assert tagger.caption(image, VIEWS) == first
-    assert tagger.caption(image, VIEWS[::-1]) == first[::-1]
+    first = tagger.tag(image, VIEWS)
+    tagger.tag(photo("rocket.jpg"), [WHOLE])
+    assert tagger.tag(image, VIEWS) == first
+    assert tagger.tag(image, VIEWS[::-1]) == first[::-1]
 
 
 def test_takes_all_views_of_the_crop_plan(tagger):
-    captions = tagger.caption(photo("coffee.png"), ALL_VIEWS)
+    captions = tagger.tag(photo("coffee.png"), ALL_VIEWS)
     assert {"half-top", "ninth-2-2"} <= {caption.view for caption in captions}
-    assert tagger.caption(photo("coffee.png"), []) == []
+    assert tagger.tag(photo("coffee.png"), []) == []
 
 
 @pytest.mark.parametrize(
@@ -113,20 +113,20 @@ def test_takes_all_views_of_the_crop_plan(tagger):
 )
 def test_takes_photos_of_any_size(tagger, size):
     image = Image.effect_noise((64, 64), 80).convert("RGB").resize(size, Image.Resampling.NEAREST)
-    for caption in tagger.caption(image, VIEWS):
+    for caption in tagger.tag(image, VIEWS):
         assert caption.tags
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK"])
 def test_takes_other_modes(tagger, mode):
-    captions = tagger.caption(photo("chelsea.png").convert(mode), [WHOLE])
+    captions = tagger.tag(photo("chelsea.png").convert(mode), [WHOLE])
     assert "cat" in tags_of(captions)
 
 
 def test_plain_surfaces_have_no_sure_words(tagger):
     for grey in (0, 128, 255):
         image = Image.new("RGB", (640, 480), (grey, grey, grey))
-        for caption in tagger.caption(image, VIEWS):
+        for caption in tagger.tag(image, VIEWS):
             assert all(tag.score < 0.6 for tag in caption.tags), caption
 
 
@@ -136,7 +136,7 @@ def test_works_without_network_and_writes_nothing(tagger, monkeypatch, tmp_path)
 
     monkeypatch.setattr(socket.socket, "connect", no_network)
     monkeypatch.chdir(tmp_path)
-    tagger.caption(photo("coffee.png"), VIEWS)
+    tagger.tag(photo("coffee.png"), VIEWS)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -145,7 +145,7 @@ def test_finds_labelled_objects_in_real_photos(tagger, coco):
     found = wanted = 0
     for row in random.Random(1).sample(rows, 8):
         with Image.open(coco / row["file"]) as image:
-            captions = tagger.caption(image.convert("RGB"), VIEWS)
+            captions = tagger.tag(image.convert("RGB"), VIEWS)
         words = tags_of(captions)
         found += sum(words[label].score >= 0.1 for label in row["labels"] if label in words)
         wanted += len(row["labels"])
@@ -199,5 +199,5 @@ def test_a_view_is_a_box_not_a_name(tagger):
     image = photo("coffee.png")
     left_half = View("anything", (0.0, 0.0, 0.5, 1.0))
     named = View("half-left", (0.0, 0.0, 0.5, 1.0))
-    one, other = tagger.caption(image, [left_half, named])
+    one, other = tagger.tag(image, [left_half, named])
     assert (one.tags, one.view, other.view) == (other.tags, "anything", "half-left")

@@ -14,6 +14,8 @@ from photosearch.workers.supervisor import (
     Broken,
     Died,
     Done,
+    Left,
+    Part,
     Refused,
     WorkerLimits,
     WorkerPool,
@@ -26,7 +28,7 @@ HERE = str(Path(__file__).parent)
 def make_handler():
     memory = []
 
-    def handle(task):
+    def handle(task, left):
         kind, *rest = task
         if kind == "add":
             return sum(rest)
@@ -253,3 +255,99 @@ def test_a_worker_does_not_outlive_its_parent(make_pool, tmp_path):
         pid = int(parent.stdout.readline())
         parent.kill()
     wait_until_dead(pid)
+
+
+def make_streamer():
+    def handle(task, left):
+        kind, count = task
+        for number in range(count):
+            yield number
+        if kind == "until left":
+            left.wait(60)
+        if kind == "deaf":
+            time.sleep(60)
+        if kind == "refuse":
+            raise CaptionError("no words for the rest")
+
+    return handle
+
+
+def everything_of(pool, within_s=30):
+    """Return the outcomes up to the task's end."""
+    found = []
+    while not found or isinstance(found[-1], Part):
+        found.append(collect(pool, within_s))
+    return found
+
+
+def test_an_answer_in_parts_comes_as_it_is_made(make_pool):
+    pool = make_pool(make_streamer)
+    pool.submit("a", ("go on", 3))
+    assert everything_of(pool) == [Part("a", 0), Part("a", 1), Part("a", 2), Done("a", None)]
+    pool.submit("b", ("refuse", 1))
+    part, refused = everything_of(pool)
+    assert part == Part("b", 0)
+    assert isinstance(refused, Refused)
+
+
+def test_each_part_is_a_sign_of_life(make_pool):
+    pool = make_pool(make_slow_streamer)
+    pool.submit("a", None, limit_s=1.0)
+    assert everything_of(pool)[-1] == Done("a", None)
+
+
+def make_slow_streamer():
+    def handle(task, left):
+        for number in range(5):
+            time.sleep(0.4)
+            yield number
+
+    return handle
+
+
+def test_a_task_is_left_at_once_and_its_worker_goes_on(make_pool):
+    pool = make_pool(make_streamer)
+    pool.submit("a", ("until left", 1))
+    assert collect(pool) == Part("a", 0)
+    (pid,) = pool.pids
+    pool.leave()
+    assert collect(pool) == Left("a")
+    pool.submit("b", ("go on", 1))
+    assert everything_of(pool) == [Part("b", 0), Done("b", None)]
+    assert pool.pids == [pid]
+
+
+def test_a_worker_that_does_not_hear_is_killed(make_pool):
+    pool = make_pool(make_streamer)
+    pool.submit("a", ("deaf", 1))
+    assert collect(pool) == Part("a", 0)
+    started = time.monotonic()
+    pool.leave()
+    pool.leave()
+    assert collect(pool) == Left("a")
+    assert time.monotonic() - started < 5
+    assert pool.pids == []
+
+
+def make_late():
+    time.sleep(60)
+
+
+def test_a_worker_that_is_still_loading_is_left_too(make_pool):
+    pool = make_pool(make_late)
+    pool.submit("a", None)
+    pool.leave()
+    assert collect(pool) == Left("a")
+    assert not pool.broken
+    pool.leave()
+    assert list(pool.outcomes()) == []
+
+
+def test_a_worker_that_grows_is_replaced(make_pool):
+    pool = make_pool(growth_mb=100)
+    pids = set()
+    for _ in range(4):
+        assert run(pool, "grow", 60) == Done("key", None)
+        pids |= set(pool.pids)
+    # Its second growth is over the limit.
+    assert len(pids) == 2
