@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from photosearch.captioning.instant import InstantTagger
-from photosearch.captioning.models import check_gguf
+from photosearch.captioning.models import ServerModel, check_gguf
 from photosearch.domain import display_path
 from photosearch.errors import PhotosearchError
 from photosearch.library import PhotoLibrary
@@ -126,6 +126,10 @@ def _captioner(library: PhotoLibrary) -> Iterator[Finding]:
     model = library.models.in_use()
     if model is None:
         yield Finding("captioner", True, "none; see `photosearch models list`")
+        return
+    if isinstance(model, ServerModel):
+        servers = ", ".join(display_path(endpoint.url) for endpoint in model.endpoints)
+        yield Finding("captioner", True, f"{model.name} on {servers}")
         return
     check_gguf(model.model, model.mmproj)
     yield Finding("captioner", True, f"{model.name} ({display_path(model.model)})")

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 import psutil
 
-from photosearch.captioning.models import CaptionerConfig, ModelStore
+from photosearch.captioning.model_store import ModelStore
+from photosearch.captioning.models import KnownModel
 from photosearch.domain import (
     Caption,
     Failure,
@@ -265,22 +266,22 @@ class PhotoLibrary:
 
     def use_model(
         self, model: Path, mmproj: Path | None = None, name: str | None = None
-    ) -> CaptionerConfig:
+    ) -> KnownModel:
         """Caption with the GGUF file `model` and its `mmproj`, or with a model known by that name.
 
         Raises ModelError for files that won't do, UsageError for an unknown name.
         """
         if mmproj is not None:
-            config = self._models.use(model, mmproj, name)
+            known: KnownModel = self._models.use(model, mmproj, name)
         elif model.suffix.lower() == ".gguf" or model.exists():
             raise UsageError(
                 "A vision language model needs its projector, too: photosearch models use "
                 f"{display_path(model.name)} --mmproj MMPROJ.gguf"
             )
         else:
-            config = self._models.select(str(model))
+            known = self._models.select(str(model))
         self._ask()
-        return config
+        return known
 
     def remove_model(self, name: str) -> None:
         """Forget a model; its files and its captions are kept. UsageError for an unknown name."""

@@ -10,7 +10,9 @@ from functools import partial
 
 from photosearch.captioning import instant
 from photosearch.captioning.captioner import Captioner, CaptionerSpec, CaptionHandler, CaptionTask
-from photosearch.captioning.models import CaptionerConfig, ModelStore
+from photosearch.captioning.model_store import ModelStore
+from photosearch.captioning.models import CaptionerConfig, LocalModel
+from photosearch.captioning.recipes import Recipe
 from photosearch.domain import CAPTION_STAGES, Job, PictureInfo, Stage
 from photosearch.imaging.crops import views
 from photosearch.imaging.thumbnails import scan_picture
@@ -127,12 +129,13 @@ def find_captioners(paths: AppPaths) -> list[CaptionerSpec]:
             memory_mb=1500,
         )
     ]
-    config = ModelStore(paths.models).in_use()
-    if config is not None:
+    known = ModelStore(paths.models).in_use()
+    if isinstance(known, LocalModel):
+        config = known.config(Recipe())
         specs.append(
             CaptionerSpec(
                 config.name,
-                config.prompt,
+                config.recipe.question,
                 make=_LlavaMaker(config),
                 views={stage: views(stage) for stage in CAPTION_STAGES},
                 view_px=_LLAVA_VIEW_PX,

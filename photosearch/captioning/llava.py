@@ -114,7 +114,7 @@ class LlavaCaptioner:
     @property
     def prompt(self) -> str:
         """What the model is asked."""
-        return self._config.prompt
+        return self._config.recipe.question
 
     def caption(self, image: Image.Image, views: Sequence[View]) -> list[ViewCaption]:
         """Return a caption of each of `views` of the upright `image`, in their order.
@@ -170,15 +170,15 @@ class LlavaCaptioner:
     def _prompt_text(self) -> str:
         """Return the text that frames the picture, with mtmd's marker in the picture's place."""
         marker = mtmd_cpp.mtmd_get_marker(self._mtmd).decode()
-        if marker in self._config.prompt:
+        if marker in self._config.recipe.question:
             raise UsageError(f"The prompt may not hold {marker}, which stands for the picture.")
         if self._facts.speaks_llava:
-            return LLAVA_PROMPT.format(image=marker, prompt=self._config.prompt)
+            return LLAVA_PROMPT.format(image=marker, prompt=self._config.recipe.question)
         return self._rendered(marker)
 
     def _rendered(self, marker: str) -> str:
         bos = self._special(llama_cpp.llama_vocab_bos(self._vocabulary))
-        question = f"{marker}\n{self._config.prompt}"
+        question = f"{marker}\n{self._config.recipe.question}"
         # Most templates take a text; some only parts, and then say nothing of a text.
         contents: tuple[object, ...] = (question, [{"type": "text", "text": question}])
         for content in contents:
@@ -266,7 +266,7 @@ class LlavaCaptioner:
             raise ModelError(f"{self._config.name} can't be used: {error}") from error
 
     def _tokens_needed(self, chunks: Any) -> int:
-        return int(mtmd_cpp.mtmd_helper_get_n_tokens(chunks)) + self._config.max_tokens
+        return int(mtmd_cpp.mtmd_helper_get_n_tokens(chunks)) + self._config.recipe.budget("whole")
 
     def _make_context(self, tokens: int, chunks: Sequence[Any]) -> None:
         """Make sure that the context is empty and holds `tokens`."""
@@ -346,7 +346,7 @@ class LlavaCaptioner:
         words = bytearray()
         batch = llama_cpp.llama_batch_init(1, 0, 1)
         try:
-            for done in range(self._config.max_tokens):
+            for done in range(self._config.recipe.budget("whole")):
                 logits = np.ctypeslib.as_array(
                     llama_cpp.llama_get_logits_ith(self._llama, -1), (self._token_count,)
                 )
@@ -355,7 +355,7 @@ class LlavaCaptioner:
                 if llama_cpp.llama_vocab_is_eog(self._vocabulary, token):
                     return bytes(words), True
                 words += self._piece(token)
-                if done == self._config.max_tokens - 1:
+                if done == self._config.recipe.budget("whole") - 1:
                     break
                 batch.n_tokens = 1
                 batch.token[0] = token

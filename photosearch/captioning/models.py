@@ -1,34 +1,22 @@
-"""Vision language models as files: whether a pair of GGUF files fits, and which pair is in use.
+"""Vision language models: what they are made of, and whether a pair of GGUF files fits.
 
 Nothing here loads a model: llama.cpp ends the process on some bad files, so they are refused first.
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import json
-import os
 import re
-import tempfile
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from photosearch.captioning.instant import MODEL as INSTANT_TAGGER
+from photosearch.captioning.recipes import Recipe
 from photosearch.domain import display_path
-from photosearch.errors import DiskFullError, ModelError, UnavailableError, UsageError
+from photosearch.errors import ModelError
 
 if TYPE_CHECKING:
     from photosearch.captioning.gguf_header import GgufHeader
-
-DEFAULT_PROMPT = "Describe this image in detail."
-"""Asks for a full description, as LLaVA's own training data does (Liu et al., Visual Instruction
-Tuning, table of instructions for detailed descriptions)."""
-
-DEFAULT_MAX_TOKENS = 200
-"""LLaVA-1.5 describes a photo in about 100 tokens."""
 
 _LLAVA_PROJECTORS = frozenset({"mlp", "mlp_norm", "ldp", "ldpv2"})
 # Projectors that always look at one square of `image_size`; the others take in larger pictures.
@@ -47,20 +35,72 @@ _SPLIT_NAME = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 
 @dataclass(frozen=True, slots=True)
 class CaptionerConfig:
-    """A model and how to ask it; plain data that travels to a worker process.
+    """A local model and how to run it; plain data that travels to a worker process.
 
-    Captions are stored under `name` and `prompt`. `threads` None means one a physical core.
-    `gpu_layers` counts the layers that a GPU takes, where llama.cpp was built for one; -1 is all.
-    `max_tokens` bounds a caption.
+    Captions are stored under `name` and the recipe's question. `threads` None means one a physical
+    core. `gpu_layers` counts the layers that a GPU takes, where llama.cpp was built for one; -1 is
+    all. `sequences` is how many views are written at once, 0 for as many as memory allows. `cache`
+    is the folder for mended copies of mmproj files, None for a temporary one.
     """
 
     name: str
     model: Path
     mmproj: Path
-    prompt: str = DEFAULT_PROMPT
-    max_tokens: int = DEFAULT_MAX_TOKENS
+    recipe: Recipe = field(default_factory=Recipe)
     threads: int | None = None
     gpu_layers: int = -1
+    sequences: int = 0
+    cache: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LocalModel:
+    """A language model and its image projector, two GGUF files on this computer."""
+
+    name: str
+    model: Path
+    mmproj: Path
+
+    def config(
+        self,
+        recipe: Recipe,
+        *,
+        threads: int | None = None,
+        gpu_layers: int = -1,
+        sequences: int = 0,
+        cache: Path | None = None,
+    ) -> CaptionerConfig:
+        """Return what a worker needs to run this model."""
+        return CaptionerConfig(
+            self.name, self.model, self.mmproj, recipe, threads, gpu_layers, sequences, cache
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An OpenAI-compatible server that the user entered, and the model to ask there.
+
+    `url` is the base that `/chat/completions` is added to, as `http://gpu-box:8080/v1`.
+    `concurrency` is how many requests it takes at once. The key is that in the environment
+    variable `key_env` if one is named, else `key`; most local servers need none.
+    """
+
+    url: str
+    model: str = ""
+    concurrency: int = 4
+    key_env: str = ""
+    key: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerModel:
+    """A model that runs on one or more servers, which share the work."""
+
+    name: str
+    endpoints: tuple[Endpoint, ...]
+
+
+KnownModel = LocalModel | ServerModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,139 +235,3 @@ def _check_widths(text: GgufHeader, vision: GgufHeader) -> None:
             f"{vision.shown} does not belong to {text.shown}: it gives vectors of {shape[1]} "
             f"numbers, and the model takes {wanted}."
         )
-
-
-class ModelStore:
-    """The models that a library knows, and the one in use; kept in the JSON file `path`.
-
-    Forgetting a model never touches its files. Every method reads the file anew; the file is
-    replaced in one step. Raises UnavailableError where it is damaged or can't be written.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def list(self) -> list[CaptionerConfig]:
-        """Return the known models by name."""
-        return sorted(self._load()[0].values(), key=lambda config: config.name)
-
-    def in_use(self) -> CaptionerConfig | None:
-        """Return the model in use, or None. Its files may have gone since."""
-        models, chosen = self._load()
-        return models.get(chosen)
-
-    def use(self, model: Path, mmproj: Path, name: str | None = None) -> CaptionerConfig:
-        """Check two GGUF files, remember them as `name` (by default the model's), use them.
-
-        Raises ModelError for files that won't do, UsageError when other files have this name.
-        """
-        # Links stay: download caches keep the file's name in the link only.
-        config = CaptionerConfig(
-            model.stem if name is None else name.strip(), model.absolute(), mmproj.absolute()
-        )
-        if not config.name or not config.name.isprintable():
-            raise UsageError("A model's name needs at least one letter, and no special characters.")
-        if config.name == INSTANT_TAGGER:
-            # Captions are told apart by who wrote them.
-            raise UsageError(
-                f"{INSTANT_TAGGER} is the instant tagger's name: give this model another."
-            )
-        check_gguf(config.model, config.mmproj)
-        models, _ = self._load()
-        known = models.get(config.name)
-        if known is not None:
-            if (known.model, known.mmproj) != (config.model, config.mmproj):
-                raise UsageError(
-                    f"Another model is called {config.name}: remove it, or give this one a name."
-                )
-            config = known
-        self._save({**models, config.name: config}, config.name)
-        return config
-
-    def select(self, name: str) -> CaptionerConfig:
-        """Use a known model again; UsageError if there is none of this name, ModelError if bad."""
-        models, _ = self._load()
-        config = self._known(models, name)
-        check_gguf(config.model, config.mmproj)
-        self._save(models, name)
-        return config
-
-    def remove(self, name: str) -> CaptionerConfig:
-        """Forget a model and return it; UsageError if there is none of this name."""
-        models, chosen = self._load()
-        config = self._known(models, name)
-        del models[name]
-        self._save(models, "" if chosen == name else chosen)
-        return config
-
-    @staticmethod
-    def _known(models: dict[str, CaptionerConfig], name: str) -> CaptionerConfig:
-        if name not in models:
-            known = ", ".join(sorted(models)) or "none yet"
-            raise UsageError(
-                f"There is no model called {display_path(name)}; known models: {known}."
-            )
-        return models[name]
-
-    def _load(self) -> tuple[dict[str, CaptionerConfig], str]:
-        try:
-            stored = json.loads(self._path.read_text(encoding="utf-8"))
-            models = [_config(entry) for entry in stored["models"]]
-            chosen = stored["in_use"]
-            if not isinstance(chosen, str):
-                raise TypeError("in_use is no string")
-        except FileNotFoundError:
-            return {}, ""
-        except OSError as error:
-            raise UnavailableError(
-                f"{display_path(self._path)} can't be read: {error.strerror}."
-            ) from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise UnavailableError(
-                f"The list of models, {display_path(self._path)}, is damaged: delete it and add "
-                "your models again (the model files are not affected)."
-            ) from error
-        return {config.name: config for config in models}, chosen
-
-    def _save(self, models: dict[str, CaptionerConfig], chosen: str) -> None:
-        entries = [
-            {**asdict(config), "model": str(config.model), "mmproj": str(config.mmproj)}
-            for config in models.values()
-        ]
-        text = json.dumps({"in_use": chosen, "models": entries}, indent=2) + "\n"
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            _write_at_once(self._path, text)
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
-                raise DiskFullError(
-                    "The disk is full: the list of models was not saved."
-                ) from error
-            raise UnavailableError(
-                f"{display_path(self._path)} can't be written: {error.strerror}."
-            ) from error
-
-
-def _config(entry: dict[str, Any]) -> CaptionerConfig:
-    config = CaptionerConfig(**entry)
-    numbers = (config.max_tokens, config.gpu_layers, config.threads or 1)
-    if not all(isinstance(number, int) for number in numbers):
-        raise TypeError("a setting is no whole number")
-    if not (isinstance(config.name, str) and isinstance(config.prompt, str)):
-        raise TypeError("a setting is no text")
-    return replace(config, model=Path(config.model), mmproj=Path(config.mmproj))
-
-
-def _write_at_once(path: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".new")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise

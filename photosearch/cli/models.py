@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from photosearch import console
+from photosearch.captioning.models import KnownModel, LocalModel
 from photosearch.cli.common import EXIT_DONE, EXIT_NOTHING, JSON_OPTION, print_json
 from photosearch.domain import display_path
 from photosearch.library import PhotoLibrary
@@ -26,18 +28,10 @@ def models_list(paths: AppPaths, as_json: bool) -> int:
     with PhotoLibrary(paths) as library:
         known, in_use = library.models.list(), library.models.in_use()
     if as_json:
-        print_json(
-            [
-                {"name": m.name, "model": str(m.model), "mmproj": str(m.mmproj),
-                 "in_use": m == in_use}
-                for m in known
-            ]
-        )  # fmt: skip
+        print_json([{"name": m.name, **_where(m), "in_use": m == in_use} for m in known])
     else:
         for model in known:
-            click.echo(
-                f"{'*' if model == in_use else ' '} {model.name}  {display_path(model.model)}"
-            )
+            click.echo(f"{'*' if model == in_use else ' '} {model.name}  {_shown(model)}")
         if not known:
             click.echo(console.NO_MODEL)
     return EXIT_DONE if known else EXIT_NOTHING
@@ -52,7 +46,8 @@ def models_use(paths: AppPaths, model: Path, mmproj: Path | None, name: str | No
     """Caption with MODEL: a GGUF file with its --mmproj, or the name of a model added before."""
     with PhotoLibrary(paths) as library:
         known = {} if mmproj is not None else {m.name: m for m in library.models.list()}
-        if again := known.get(str(model)):
+        again = known.get(str(model))
+        if isinstance(again, LocalModel):
             # A file or folder of the same name may happen to be here.
             model, mmproj, name = again.model, again.mmproj, again.name
         chosen = library.use_model(model, mmproj, name)
@@ -69,6 +64,18 @@ def models_remove(paths: AppPaths, name: str) -> int:
         library.remove_model(name)
     click.echo(f"{display_path(name)} is forgotten; its files are still there.")
     return EXIT_DONE
+
+
+def _where(known: KnownModel) -> dict[str, Any]:
+    if isinstance(known, LocalModel):
+        return {"model": str(known.model), "mmproj": str(known.mmproj)}
+    return {"servers": [endpoint.url for endpoint in known.endpoints]}
+
+
+def _shown(known: KnownModel) -> str:
+    if isinstance(known, LocalModel):
+        return display_path(known.model)
+    return ", ".join(display_path(endpoint.url) for endpoint in known.endpoints)
 
 
 COMMANDS = (models,)

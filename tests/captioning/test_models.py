@@ -10,7 +10,8 @@ import pytest
 from gguf_files import MMPROJ, TEXT, rewritten
 
 from photosearch.captioning.gguf_header import GgufHeader
-from photosearch.captioning.models import ModelStore, check_gguf
+from photosearch.captioning.model_store import ModelStore
+from photosearch.captioning.models import check_gguf
 from photosearch.errors import ModelError, UnavailableError, UsageError
 
 

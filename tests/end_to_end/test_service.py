@@ -15,7 +15,7 @@ import scripted
 from scripted import paint
 
 from photosearch import service as service_module
-from photosearch.captioning.models import ModelStore
+from photosearch.captioning.model_store import ModelStore
 from photosearch.domain import Query, Stage
 from photosearch.errors import (
     DiskFullError,
