@@ -202,6 +202,14 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """Why captioning waits now, as a sentence, and the command that changes it."""
+
+    reason: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """A file that could not be processed: at which stage, why, and when (Unix seconds)."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +58,11 @@ class AppPaths:
         return self.home / "models.json"
 
     @property
+    def settings(self) -> Path:
+        """What the user has set; see photosearch.settings."""
+        return self.home / "settings.toml"
+
+    @property
     def window(self) -> Path:
         """The window's own settings: its place, its theme."""
         return self.home / "window.ini"
@@ -100,3 +107,19 @@ def resource(*parts: str) -> Path:
     package = Path(__file__).parent
     installed = package / "resources"
     return (installed if installed.is_dir() else package.parent / "resources").joinpath(*parts)
+
+
+def write_at_once(path: Path, text: str) -> None:
+    """Make `text` the content of the file, all of it or, where OSError is raised, nothing."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".new")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
