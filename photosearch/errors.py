@@ -50,6 +50,18 @@ class ModelError(UnavailableError):
     """A model is missing, is no model, or does not fit its projector."""
 
 
+class CaptionerOfflineError(UnavailableError):
+    """Who captions can't be reached now; says nothing of the photos, which wait."""
+
+
+class DownloadError(UnavailableError):
+    """A file can't be fetched: no network, a server that refuses, or another file than expected."""
+
+
+class CancelledError(PhotosearchError):
+    """The user stopped what was asked for; what is done of it is kept."""
+
+
 class DecodeError(PhotosearchError):
     """One file can't be read as a picture; fails that photo and nothing else."""
 
@@ -72,3 +84,22 @@ class FileUnreachableError(DecodeError):
 
 class CaptionError(PhotosearchError):
     """The captioner could not caption one photo; fails that job and nothing else."""
+
+
+class StaleCaptionsError(CaptionError):
+    """The model says the same of different photos: it may not have looked at them.
+
+    `said` is what it says; `suspects` are the photos' keys and the names of their views.
+    """
+
+    def __init__(self, said: str, suspects: tuple[tuple[int, str], ...]) -> None:
+        super().__init__(
+            f"the model says the same of {len({key for key, _ in suspects})} different photos in "
+            f"a row: “{said[:80]}”"
+        )
+        self.said = said
+        self.suspects = suspects
+
+    def __reduce__(self) -> tuple[type[StaleCaptionsError], tuple[str, tuple[tuple[int, str], ...]]]:
+        # Exceptions pickle by their args, which hold the sentence here.
+        return StaleCaptionsError, (self.said, self.suspects)

@@ -58,6 +58,21 @@ class AppPaths:
         return self.home / "models.json"
 
     @property
+    def model_files(self) -> Path:
+        """Where downloaded models lie, a folder each."""
+        return self.home / "models"
+
+    @property
+    def catalogue(self) -> Path:
+        """The user's own additions to the models that can be downloaded."""
+        return self.home / "models.toml"
+
+    @property
+    def prompts(self) -> Path:
+        """The user's own prompts."""
+        return self.home / "prompts.toml"
+
+    @property
     def settings(self) -> Path:
         """What the user has set; see photosearch.settings."""
         return self.home / "settings.toml"

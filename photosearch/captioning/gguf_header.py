@@ -7,6 +7,7 @@ of them. This reads what photosearch asks for and steps over the rest, in a tent
 from __future__ import annotations
 
 import mmap
+import re
 import struct
 from math import prod
 from pathlib import Path
@@ -35,6 +36,7 @@ _FORMATS = {
 # Far above any vocabulary; a damaged count beyond it would keep us reading for minutes.
 _MOST_ITEMS = 1 << 24
 _VERSIONS = (2, 3)
+_PART_NAME = re.compile(r"-\d{5}-of-(\d{5})\.gguf$")
 
 
 class GgufHeader:
@@ -106,6 +108,17 @@ class GgufHeader:
             alignment = self.number("general.alignment") or GGUF_DEFAULT_ALIGNMENT
             if self.shapes and -(-reader.offset // alignment) * alignment + end > len(data):
                 raise ValueError("tensors reach beyond the end of the file")
+
+
+def parts_of(header: GgufHeader) -> list[Path]:
+    """Return the files of a model that may be split, this one among them, there or not."""
+    count = header.number("split.count") or 1
+    if count < 2 or not _PART_NAME.search(header.path.name):
+        return [header.path]
+    return [
+        header.path.with_name(_PART_NAME.sub(f"-{part:05}-of-{count:05}.gguf", header.path.name))
+        for part in range(1, count + 1)
+    ]
 
 
 class _Reader:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +22,7 @@ from photosearch.captioning.models import (
 )
 from photosearch.domain import display_path
 from photosearch.errors import DiskFullError, UnavailableError, UsageError
+from photosearch.paths import write_at_once
 
 _MOST_CONCURRENCY = 256
 
@@ -150,7 +148,8 @@ class ModelStore:
         text = json.dumps(msgspec.to_builtins(stored, enc_hook=str), indent=2) + "\n"
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            _write_at_once(self._path, text)
+            # The temporary file that it makes, and so this one, is its owner's alone.
+            write_at_once(self._path, text)
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 raise DiskFullError(
@@ -197,19 +196,3 @@ def _path(kind: type, value: Any) -> Path:
     if kind is not Path or not isinstance(value, str):
         raise TypeError("no path")
     return Path(value)
-
-
-def _write_at_once(path: Path, text: str) -> None:
-    # The temporary file, and so the one that it becomes, is its owner's alone.
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".new")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise

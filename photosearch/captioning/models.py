@@ -5,7 +5,6 @@ Nothing here loads a model: llama.cpp ends the process on some bad files, so the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +29,6 @@ _LAST_MATRIX = {
 }
 _VISION_BLOCK = ("attn_out", "ffn_down", "ffn_up", "ln1", "ln2")
 _LLAMA_BLOCK = ("attn_norm", "attn_output", "ffn_norm")
-_SPLIT_NAME = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +170,8 @@ def _check_text(text: GgufHeader) -> None:
         raise ModelError(f"{text.shown} does not say what kind of model it is.")
     if text.string("general.type") == "adapter":
         raise ModelError(f"{text.shown} is a LoRA adapter, not a whole language model.")
-    parts = text.number("split.count") or 1
-    if parts > 1:
-        _check_parts(text, parts)
+    if (text.number("split.count") or 1) > 1:
+        _check_parts(text)
         return
     _need(text, ["token_embd.weight"])
     if text.architecture == "llama":
@@ -182,14 +179,14 @@ def _check_text(text: GgufHeader) -> None:
         _need(text, (f"blk.{i}.{name}.weight" for i in range(blocks) for name in _LLAMA_BLOCK))
 
 
-def _check_parts(text: GgufHeader, parts: int) -> None:
+def _check_parts(text: GgufHeader) -> None:
     if text.number("split.no"):
         raise ModelError(f"{text.shown} is a later part of a split model: name the first part.")
-    found = _SPLIT_NAME.search(text.path.name)
-    for part in range(1, parts + 1) if found else ():
-        name = _SPLIT_NAME.sub(f"-{part:05}-of-{parts:05}.gguf", text.path.name)
-        if not text.path.with_name(name).exists():
-            raise ModelError(f"A part of the split model is missing: {display_path(name)}.")
+    from photosearch.captioning.gguf_header import parts_of  # noqa: PLC0415
+
+    for part in parts_of(text):
+        if not part.exists():
+            raise ModelError(f"A part of the split model is missing: {display_path(part.name)}.")
 
 
 def _check_vision(vision: GgufHeader) -> None:
