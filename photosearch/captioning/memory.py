@@ -10,7 +10,7 @@ import psutil
 from photosearch.errors import ModelError
 
 CONTEXT_TOKENS = 1024
-"""What a view takes of the context of most models: 576 image tokens in LLaVA-1.5, prompt, answer."""
+"""What a view takes of most models' context: LLaVA-1.5's 576 image tokens, prompt, answer."""
 
 # llama.cpp's compute buffers, Python, and the picture itself.
 _ROOM_BYTES = 500_000_000
