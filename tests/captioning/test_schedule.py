@@ -201,5 +201,5 @@ def test_hours_to_run_now(text, hours):
     "text", ["", "0", "-1", "two", "nan", "inf", "1:75", "1e9", "0:00", "٢:٠٠"]
 )
 def test_what_is_no_number_of_hours(text):
-    with pytest.raises(UsageError, match="is no number of hours: use 2, 0.5 or 1:30"):
+    with pytest.raises(UsageError, match="is no number of hours: use 2,"):
         parse_hours(text)
