@@ -101,7 +101,7 @@ def self_test() -> SelfTest:
             model, mmproj = Path(folder) / "text.gguf", Path(folder) / "mmproj.gguf"
             _write_text(model)
             _write_vision(mmproj, weights)
-            vectors = encode(model, mmproj, pixels)
+            vectors = encode(model, mmproj, pixels)[0]
     except OSError as error:
         raise UnavailableError(
             f"llama.cpp can't be tried: the folder for temporary files is unusable: "
@@ -162,8 +162,11 @@ def usable_mmproj(mmproj: Path, cache: Path) -> Path:
     return mended_copy(mmproj, cache, mends) if mends else mmproj
 
 
-def encode(model: Path, mmproj: Path, pixels: npt.NDArray[np.uint8]) -> Array:
-    """Return the vectors, (tokens, width), that llama.cpp makes of RGB `pixels` (h, w, 3)."""
+def encode(model: Path, mmproj: Path, pixels: npt.NDArray[np.uint8]) -> list[Array]:
+    """Return the vectors, (tokens, width), that llama.cpp makes of RGB `pixels` (h, w, 3).
+
+    More than one where it cuts the picture into several. Raises ModelError where it fails.
+    """
     with ExitStack() as stack:
         llama_cpp.llama_backend_init()
         parameters = llama_cpp.llama_model_default_params()
@@ -180,16 +183,22 @@ def encode(model: Path, mmproj: Path, pixels: npt.NDArray[np.uint8]) -> Array:
             raise ModelError("llama.cpp can't load a tiny image projector: install it anew.")
         stack.callback(mtmd_cpp.mtmd_free, projector)
         width = llama_cpp.llama_model_n_embd_inp(loaded)
-        with _picture_chunk(projector, pixels) as chunk:
-            if mtmd_cpp.mtmd_encode_chunk(projector, chunk):
-                raise ModelError("llama.cpp can't encode a picture: install it anew.")
-            shape = (mtmd_cpp.mtmd_input_chunk_get_n_tokens(chunk), width)
-            output = mtmd_cpp.mtmd_get_output_embd(projector)
-            return np.ctypeslib.as_array(output, shape).astype(np.float32)
+        return [
+            _encoded(projector, chunk, width)
+            for chunk in stack.enter_context(_picture_chunks(projector, pixels))
+        ]
+
+
+def _encoded(projector: Any, chunk: Any, width: int) -> Array:
+    if mtmd_cpp.mtmd_encode_chunk(projector, chunk):
+        raise ModelError("llama.cpp can't encode a picture: install it anew.")
+    shape = (mtmd_cpp.mtmd_input_chunk_get_n_tokens(chunk), width)
+    output = mtmd_cpp.mtmd_get_output_embd(projector)
+    return np.ctypeslib.as_array(output, shape).astype(np.float32)
 
 
 @contextmanager
-def _picture_chunk(projector: Any, pixels: npt.NDArray[np.uint8]) -> Iterator[Any]:
+def _picture_chunks(projector: Any, pixels: npt.NDArray[np.uint8]) -> Iterator[list[Any]]:
     data = (ctypes.c_uint8 * pixels.size).from_buffer_copy(pixels.tobytes())
     marker = mtmd_cpp.mtmd_get_marker(projector)
     text = mtmd_cpp.mtmd_input_text(marker, len(marker), False, True)
@@ -201,12 +210,13 @@ def _picture_chunk(projector: Any, pixels: npt.NDArray[np.uint8]) -> Iterator[An
         bitmaps = (mtmd_cpp.mtmd_bitmap_p_ctypes * 1)(bitmap)
         if mtmd_cpp.mtmd_tokenize(projector, chunks, ctypes.byref(text), bitmaps, 1):
             raise ModelError("llama.cpp can't take in a picture: install it anew.")
-        for number in range(mtmd_cpp.mtmd_input_chunks_size(chunks)):
-            chunk = mtmd_cpp.mtmd_input_chunks_get(chunks, number)
-            if mtmd_cpp.mtmd_input_chunk_get_type(chunk) == mtmd_cpp.MTMD_INPUT_CHUNK_TYPE_IMAGE:
-                yield chunk
-                return
-    raise ModelError("llama.cpp makes nothing of a picture: install it anew.")
+        count = mtmd_cpp.mtmd_input_chunks_size(chunks)
+        every = [mtmd_cpp.mtmd_input_chunks_get(chunks, number) for number in range(count)]
+        kind = mtmd_cpp.mtmd_input_chunk_get_type
+        found = [chunk for chunk in every if kind(chunk) == mtmd_cpp.MTMD_INPUT_CHUNK_TYPE_IMAGE]
+        if not found:
+            raise ModelError("llama.cpp makes nothing of a picture: install it anew.")
+        yield found
 
 
 def _answer(theirs: Connection) -> None:
