@@ -175,6 +175,8 @@ def print_status(status: Status, failures: Sequence[Failure]) -> None:
     else:
         state = "paused" if status.paused else short_path(status.activity) or "waiting for changes"
         click.echo(f"Indexing (process {status.service_pid}): {state}")
+    for hold in status.holds:
+        click.echo(f"Nothing is captioned now: {hold.reason} To change that: {hold.command}")
     for notice in status.notices:
         click.echo(f"Note: {notice}")
     click.echo(f"{_count(status.photo_count, 'photo')} in {_count(status.file_count, 'file')}")
@@ -334,6 +336,7 @@ def status_json(status: Status, failures: Sequence[Failure]) -> dict[str, Any]:
         "activity": status.activity,
         "paused": status.paused,
         "captioner": status.captioner,
+        "holds": [{"reason": hold.reason, "command": hold.command} for hold in status.holds],
         "notices": list(status.notices),
         "folders": [
             {"path": str(f.path), "photos": f.photo_count, "problem": f.problem}
@@ -356,10 +359,17 @@ def status_json(status: Status, failures: Sequence[Failure]) -> dict[str, Any]:
 def _pace(stage: StageProgress) -> str:
     if stage.per_second is None or not stage.waiting:
         return ""
-    pace = f"{stage.per_second:.1f} a second"
+    pace = _rate(stage.per_second)
     if stage.seconds_left is None:
         return pace
     return f"{pace}, {_duration(stage.seconds_left)} left"
+
+
+def _rate(per_second: float) -> str:
+    for unit, seconds in (("second", 1), ("minute", 60), ("hour", 3600)):
+        if per_second * seconds >= 1:
+            break
+    return f"{per_second * seconds:.1f} {'an' if unit == 'hour' else 'a'} {unit}"
 
 
 def _duration(seconds: float) -> str:

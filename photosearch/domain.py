@@ -99,7 +99,7 @@ class PictureInfo:
     """What the scan stage learns of a file's content. Sizes in pixels of the upright photo.
 
     `sha256` is the identity of the photo. `taken` is the local time as the camera wrote it,
-    ISO 8601 without offset, or empty.
+    ISO 8601 without offset, or empty. `dhash` is a 64-bit difference hash of the picture.
     """
 
     sha256: bytes
@@ -108,6 +108,7 @@ class PictureInfo:
     format: str
     taken: str = ""
     camera: str = ""
+    dhash: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +184,18 @@ class JobState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class JobKind:
+    """A stage, and for those after `scan` who does it: a model, and what it is asked."""
+
+    stage: Stage
+    model: str = ""
+    prompt: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.stage, self.model, self.prompt) if part)
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One stage of one file (`scan`) or photo (all others), leased to be worked on.
 
@@ -191,14 +204,18 @@ class Job:
 
     id: int
     lease: int
-    stage: Stage
+    kind: JobKind
     path: Path
     size: int
     mtime_ns: int
     file_id: int | None
     photo_id: int | None
-    model: str
     strikes: int
+
+    @property
+    def stage(self) -> Stage:
+        """The stage of the photo that this is."""
+        return self.kind.stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,4 +350,6 @@ class Status:
     paused: bool = False
     captioner: str = ""
     """Name of the vision language model in use, or empty."""
+    holds: tuple[Hold, ...] = ()
+    """Why nothing is captioned now though a service runs; empty if nothing speaks against it."""
     notices: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ Anything else that is raised is a bug: it propagates and is logged with its trac
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from photosearch.domain import display_path
 
@@ -100,6 +101,6 @@ class StaleCaptionsError(CaptionError):
         self.said = said
         self.suspects = suspects
 
-    def __reduce__(self) -> tuple[type[StaleCaptionsError], tuple[str, tuple[tuple[int, str], ...]]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         # Exceptions pickle by their args, which hold the sentence here.
         return StaleCaptionsError, (self.said, self.suspects)

@@ -8,12 +8,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
 
+from photosearch.captioners import find_captioners
 from photosearch.captioning.model_store import ModelStore
 from photosearch.captioning.models import KnownModel
 from photosearch.domain import (
@@ -21,6 +22,8 @@ from photosearch.domain import (
     Failure,
     Folder,
     Hit,
+    Hold,
+    JobKind,
     PhotoDetails,
     Query,
     SearchResults,
@@ -44,14 +47,16 @@ from photosearch.search.query import count_words, highlight, matched, parse
 from photosearch.service_control import (
     STATE_ASKED,
     STATE_PAUSED,
+    STATE_RUN_UNTIL,
     STATE_SERVICE,
+    STATE_SPEEDS,
     STATE_STOP,
     ServiceLock,
 )
-from photosearch.stages import find_captioners
+from photosearch.settings import SettingsFile
 from photosearch.storage.caption_store import CaptionStore
 from photosearch.storage.database import Database
-from photosearch.storage.job_queue import JobQueue
+from photosearch.storage.job_queue import LOOKED_AT, NEARLY_FOUND, JobQueue
 from photosearch.storage.photo_store import PhotoStore
 
 _SERVICE_WAIT_S = 300
@@ -219,21 +224,27 @@ class PhotoLibrary:
         """Return the state of the library at a glance."""
         service = self._service_row()
         photo_count, file_count = self._photos.counts()
-        specs = find_captioners(self._paths)
-        stages = [(Stage.SCAN, ""), *((s, spec.model) for spec in specs for s in spec.views)]
-        speeds = service.get("per_second", {}) if service else {}
+        notices = list(self.notices)
+        try:
+            specs = find_captioners(self._paths)
+        except UsageError as error:
+            specs = []
+            notices.append(str(error))
+        kinds = [JobKind(s, spec.model, spec.prompt) for spec in specs for s in spec.views]
+        speeds = self._photos.state(STATE_SPEEDS)
         in_use = self._models.in_use()
         return Status(
             folders=tuple(self._photos.folders()),
             photo_count=photo_count,
             file_count=file_count,
-            stages=tuple(self._jobs.progress(stages, speeds)),
+            stages=tuple(self._jobs.progress([JobKind(Stage.SCAN), *kinds], speeds)),
             failure_count=self._jobs.failure_count(),
             service_pid=service["pid"] if service else None,
             activity=service["activity"] if service else "",
             paused=bool(self._photos.state(STATE_PAUSED)),
             captioner=in_use.name if in_use else "",
-            notices=tuple(self.notices),
+            holds=tuple(self._holds(service)),
+            notices=tuple(notices),
         )
 
     @property
@@ -254,7 +265,31 @@ class PhotoLibrary:
 
     def set_paused(self, paused: bool) -> None:
         """Pause or resume the service; kept over restarts."""
-        self._photos.set_state({STATE_PAUSED: paused})
+        self._photos.set_state({STATE_PAUSED: paused, STATE_RUN_UNTIL: None})
+        self._ask()
+
+    def run_now(self, hours: float) -> None:
+        """Caption for so many hours whatever the schedule says, and though it was paused."""
+        self._photos.set_state({STATE_PAUSED: False, STATE_RUN_UNTIL: time.time() + hours * 3600})
+        self._ask()
+
+    def look_at(self, photo_id: int) -> None:
+        """Note that somebody looks at a photo: it gets its captions before all others."""
+        self._jobs.prefer([photo_id], LOOKED_AT)
+
+    def nearly_found(self, photo_ids: Sequence[int]) -> None:
+        """Note that a search almost found these: their captions come before others'."""
+        self._jobs.prefer(photo_ids, NEARLY_FOUND)
+
+    # Settings
+
+    @property
+    def settings(self) -> SettingsFile:
+        """What the user has set; after a change call `settings_changed`."""
+        return SettingsFile(self._paths.settings)
+
+    def settings_changed(self) -> None:
+        """Have the service read the settings anew."""
         self._ask()
 
     # Models
@@ -361,6 +396,13 @@ class PhotoLibrary:
 
     def _ask(self) -> None:
         self._photos.set_state({STATE_ASKED: time.time_ns()})
+
+    def _holds(self, service: Mapping[str, Any] | None) -> Iterator[Hold]:
+        """Yield why nothing is captioned now, though a service runs."""
+        if self._photos.state(STATE_PAUSED):
+            yield Hold("Indexing is paused.", "photosearch resume")
+        for reason, command in service["holds"] if service else ():
+            yield Hold(reason, command)
 
     def _service_row(self) -> dict[str, Any] | None:
         """Return what the service last reported, or None if none is alive."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from photosearch.captioning.captioner import CaptionerSpec
+from photosearch.captioning.captioner import CaptionerSpec, PhotoAnswer
 from photosearch.domain import Stage, Tag, ViewCaption
 from photosearch.errors import CaptionError, ModelError
 from photosearch.imaging.crops import WHOLE, views
@@ -38,10 +38,24 @@ class ScriptedCaptioner:
         self.model = model
         self._slow_s = slow_s
 
-    def caption(self, image, views):
+    def caption(self, photos, left):
+        for photo in photos:
+            try:
+                captions = self.describe(photo.image, photo.views, left)
+            except CaptionError as error:
+                yield PhotoAnswer(photo.key, error=error)
+                continue
+            for number, caption in enumerate(captions, 1):
+                yield PhotoAnswer(photo.key, (caption,), finished=number == len(captions))
+            if not captions:
+                yield PhotoAnswer(photo.key, finished=True)
+            if left.is_set():
+                return
+
+    def describe(self, image, views, left):
         colour = image.resize((1, 1)).getpixel((0, 0))
         behaviour = _nearest(colour, [*COLOURS, CRASH, HANG, LEAK, REFUSE, BUG])
-        time.sleep(self._slow_s)
+        left.wait(self._slow_s)
         if behaviour == CRASH:
             os.kill(os.getpid(), signal.SIGSEGV)
         if behaviour == HANG:
@@ -63,8 +77,8 @@ class ScriptedCaptioner:
 class ScriptedTagger(ScriptedCaptioner):
     prompt = ""
 
-    def caption(self, image, views):
-        (said,) = super().caption(image, views)
+    def describe(self, image, views, left):
+        (said,) = super().describe(image, views, left)
         words = [word for word in ("dog", "cat", "boat") if word in said.text]
         tags = tuple(Tag(word, 0.9) for word in words)
         return [ViewCaption("whole", ", ".join(words), tags)] if tags else []

@@ -10,9 +10,16 @@ from typing import Protocol
 
 from PIL import Image
 
+from photosearch.captioning.stale import StaleWatch
 from photosearch.domain import Stage, View, ViewCaption
 from photosearch.errors import DecodeError, FileUnreachableError, PhotosearchError
+from photosearch.imaging.crops import WHOLE, crop
 from photosearch.imaging.decode import decode
+from photosearch.imaging.flatness import is_flat
+from photosearch.imaging.similarity import dhash, is_similar
+
+FLAT = "flat"
+"""Why a view was skipped that shows nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +80,10 @@ class CaptionerSpec:
     `make` is called in the worker, so it must be picklable. `views` are those of each stage that
     the captioner serves. `view_px` is the shorter side in pixels up to which the model can make
     use of a view. `batch` is how many views a task should hold. `skip_flat` leaves out crops that
-    show nothing. `processes` is how many workers it may have, None for one a core. Memory in
-    MiB; `view_s` and `start_s` are the seconds after which a view, or loading, counts as hung.
+    show nothing; `watch_stale` distrusts a model that says the same of different photos.
+    `scheduled` work waits for its hours. `processes` is how many workers it may have, None for one
+    a core. Memory in MiB, `growth_mb` on top of what the first task took; `view_s` and `start_s`
+    are the seconds after which a view, or loading, counts as hung.
     """
 
     model: str
@@ -84,10 +93,13 @@ class CaptionerSpec:
     view_px: int
     batch: int = 1
     skip_flat: bool = False
+    watch_stale: bool = False
+    scheduled: bool = False
     processes: int | None = None
     view_s: float = 60.0
     start_s: float = 120.0
     memory_mb: int = 3000
+    growth_mb: int | None = None
     enforce_memory: bool = True
 
 
@@ -103,43 +115,75 @@ class PhotoTask:
     known: frozenset[str] = field(default=frozenset())
 
 
-CaptionTask = tuple[PhotoTask, ...]
-"""The photos that a worker gets at a time."""
+@dataclass(frozen=True, slots=True)
+class CaptionTask:
+    """The photos that a worker gets at a time.
+
+    `confirmed` are captions that many photos may share, as a fresh process repeated them.
+    """
+
+    photos: tuple[PhotoTask, ...]
+    confirmed: frozenset[str] = frozenset()
 
 
 class CaptionHandler:
     """The worker's half: decodes photos as large as their smallest view needs, and captions them."""
 
     def __init__(self, spec: CaptionerSpec) -> None:
-        self._view_px = spec.view_px
+        self._spec = spec
         self._captioner = spec.make()
+        self._stale = StaleWatch(is_similar)
 
     def __call__(self, task: CaptionTask, left: Event) -> Iterator[PhotoAnswer]:
         """Yield answers to every photo of the task, unless `left` is set meanwhile.
 
         A file that can't be read is answered with its error: DecodeError, or FileUnreachableError
-        also for a file that is not the one that was scanned.
+        also for a file that is not the one that was scanned. Raises StaleCaptionsError when the
+        model seems not to look, and what the captioner raises.
         """
-        unread: list[PhotoAnswer] = []
+        # What is known without the captioner: photos that can't be read, views that show nothing.
+        at_once: list[PhotoAnswer] = []
+        hashes: dict[tuple[int, str], int] = {}
 
         def decoded() -> Iterator[PhotoViews]:
-            for photo in task:
+            for photo in task.photos:
                 try:
                     image = self._decode(photo)
                 except DecodeError as error:
-                    unread.append(PhotoAnswer(photo.key, error=error))
-                else:
-                    yield PhotoViews(photo.key, image, photo.views, photo.known)
+                    at_once.append(PhotoAnswer(photo.key, error=error))
+                    continue
+                views = self._worth_a_look(image, photo.views)
+                skipped = tuple(
+                    ViewCaption(view.name, "", skipped=FLAT)
+                    for view in photo.views
+                    if view not in views
+                )
+                if skipped:
+                    at_once.append(PhotoAnswer(photo.key, skipped, finished=not views))
+                if self._spec.watch_stale:
+                    hashes.update({(photo.key, v.name): dhash(crop(image, v)) for v in views})
+                if views:
+                    yield PhotoViews(photo.key, image, views, photo.known)
 
         for answer in self._captioner.caption(decoded(), left):
+            for caption in answer.captions:
+                picture = hashes.get((answer.key, caption.view))
+                if picture is not None and not caption.prompt:
+                    said = caption.text
+                    self._stale.look(answer.key, caption.view, picture, said, task.confirmed)
             yield answer
-            yield from unread
-            unread.clear()
-        yield from unread
+            yield from at_once
+            at_once.clear()
+        yield from at_once
+
+    def _worth_a_look(self, image: Image.Image, views: tuple[View, ...]) -> tuple[View, ...]:
+        if not self._spec.skip_flat:
+            return views
+        return tuple(view for view in views if view == WHOLE or not is_flat(crop(image, view)))
 
     def _decode(self, photo: PhotoTask) -> Image.Image:
         extent = min(min(v.box[2] - v.box[0], v.box[3] - v.box[1]) for v in photo.views)
-        image = decode(photo.path, min_side=round(self._view_px / extent))
+        image = decode(photo.path, min_side=round(self._spec.view_px / extent))
         try:
             status = photo.path.stat()
         except OSError as error:

@@ -16,6 +16,7 @@ from photosearch.domain import PictureInfo
 from photosearch.errors import DiskFullError, UnavailableError
 from photosearch.imaging.decode import decode_file, open_picture
 from photosearch.imaging.metadata import camera_name, date_taken
+from photosearch.imaging.similarity import dhash
 
 THUMBNAIL_SIDE = 320
 """Longest side in pixels: sharp in cells of 160 on a screen of double density, some 15 kB each."""
@@ -41,7 +42,9 @@ def scan_picture(path: Path, thumbnails: Callable[[bytes], Path]) -> PictureInfo
         decoded = decode_file(source, _shrink_to_thumbnail)
         taken, camera = date_taken(decoded.exif), camera_name(decoded.exif)
     write_thumbnail(decoded.image, thumbnails(sha256))
-    return PictureInfo(sha256, decoded.width, decoded.height, decoded.format, taken, camera)
+    return PictureInfo(
+        sha256, decoded.width, decoded.height, decoded.format, taken, camera, dhash(decoded.image)
+    )
 
 
 def write_thumbnail(image: Image.Image, target: Path) -> None:

@@ -208,6 +208,11 @@ def content_words(text: str) -> list[Word]:
     return analyse(text)[1]
 
 
+def word_keys(text: str) -> frozenset[str]:
+    """Return which content words `text` has, each by the key that all its forms share."""
+    return frozenset(word.key for word in content_words(text))
+
+
 def label_words(label: str) -> list[Word]:
     """Return what to show of a tagger's word: one that has several parts is shown whole."""
     parts = terms(label)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from sqlite3 import Row
 
 from photosearch.domain import Caption, Job, JobState, Tag, ViewCaption
 from photosearch.storage.database import Database
-from photosearch.storage.job_queue import settle
+from photosearch.storage.job_queue import is_leased, settle
 from photosearch.storage.photo_store import mark_unindexed
 
 
@@ -19,23 +19,57 @@ class CaptionStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def save(self, job: Job, prompt: str, captions: Sequence[ViewCaption]) -> None:
-        """Save a job's captions and mark it done, in one transaction; unless its lease is out."""
+    def save(self, job: Job, captions: Sequence[ViewCaption], *, finished: bool = True) -> bool:
+        """Save captions of a job, marking it done if it is `finished`, in one transaction.
+
+        Returns False, and saves nothing, where the job's lease is out of date.
+        """
         now = time.time()
         with self._database.transaction() as write:
-            if not settle(write, job, JobState.DONE):
-                return
+            if not (settle(write, job, JobState.DONE) if finished else is_leased(write, job)):
+                return False
             write.execute_many(
                 "INSERT OR REPLACE INTO caption"
-                " (photo_id, view, model, prompt, text, tags, created_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                " (photo_id, view, model, prompt, text, tags, raw, skipped, created_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
-                    (job.photo_id, c.view, job.model, prompt, c.text, _dump(c.tags), now)
+                    (
+                        job.photo_id, c.view, job.kind.model, c.prompt or job.kind.prompt, c.text,
+                        _dump(c.tags), c.raw, c.skipped, now,
+                    )
                     for c in captions
                 ],
-            )
+            )  # fmt: skip
             assert job.photo_id is not None
-            mark_unindexed(write, [job.photo_id])
+            if captions or finished:
+                mark_unindexed(write, [job.photo_id])
+            return True
+
+    def answered(self, job: Job) -> set[str]:
+        """Return the views of a job's photo that its model was asked this prompt of already."""
+        rows = self._database.query(
+            "SELECT view FROM caption WHERE photo_id = ? AND model = ? AND prompt = ?",
+            (job.photo_id, job.kind.model, job.kind.prompt),
+        )
+        return {row["view"] for row in rows}
+
+    def withdraw(self, answers: Iterable[tuple[int, str]]) -> None:
+        """Delete what was said in jobs, by id, of views, by name; they are asked for again."""
+        with self._database.transaction() as write:
+            for job_id, view in answers:
+                write.execute(
+                    "DELETE FROM caption WHERE view = ? AND (photo_id, model, prompt) ="
+                    " (SELECT photo_id, model, prompt FROM job WHERE id = ?)",
+                    (view, job_id),
+                )
+                write.execute(
+                    "UPDATE job SET state = 'waiting' WHERE id = ? AND state = 'done'", (job_id,)
+                )
+                write.execute(
+                    "INSERT OR REPLACE INTO unindexed (photo_id)"
+                    " SELECT photo_id FROM job WHERE id = ?",
+                    (job_id,),
+                )
 
     def of(self, photo_id: int) -> list[Caption]:
         """Return a photo's captions in the order in which they were written."""
@@ -66,7 +100,7 @@ class CaptionStore:
 def _caption(row: Row) -> Caption:
     return Caption(
         row["photo_id"], row["view"], row["model"], row["prompt"], row["text"],
-        _load(row["tags"]), row["created_at"],
+        _load(row["tags"]), row["created_at"], row["raw"], row["skipped"],
     )  # fmt: skip
 
 

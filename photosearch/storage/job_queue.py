@@ -8,16 +8,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from photosearch.domain import Failure, Job, JobState, Stage, StageProgress
+from photosearch.domain import Failure, Job, JobKind, JobState, Stage, StageProgress
 from photosearch.storage.database import Database, Transaction
 
 MAX_STRIKES = 3
 """How often a photo may kill its worker before it is set aside."""
 
-
-def speed_key(stage: Stage, model: str) -> str:
-    """Return the key under which the speed of a stage and model is reported."""
-    return f"{stage} {model}"
+SIMILAR, NORMAL, NEARLY_FOUND, LOOKED_AT = -1, 0, 1, 2
+"""Priorities of jobs: much like another photo; any; almost found by a search; looked at."""
 
 
 def settle(
@@ -38,30 +36,65 @@ def settle(
     return cursor.rowcount > 0
 
 
+def is_leased(read: Transaction, job: Job) -> bool:
+    """Return whether a job's lease still counts."""
+    sql = "SELECT 1 FROM job WHERE id = ? AND lease = ? AND state = 'running'"
+    return read.execute(sql, (job.id, job.lease)).fetchone() is not None
+
+
 class JobQueue:
     """Hands out jobs, newest photo first within a stage, and keeps their states."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def ensure(self, stages: Iterable[tuple[Stage, str]]) -> None:
-        """Queue (stage, model) jobs for every photo that has none of that kind yet."""
+    def ensure(self, kinds: Iterable[JobKind]) -> None:
+        """Queue jobs for every photo that has none of these kinds yet."""
         now = time.time()
         with self._database.transaction() as write:
-            for stage, model in stages:
+            for kind in kinds:
                 write.execute(
-                    "INSERT INTO job (stage, photo_id, model, recency, changed_at)"
-                    " SELECT ?, id, ?, taken_at, ? FROM photo WHERE true"
-                    " ON CONFLICT (photo_id, stage, model) WHERE photo_id IS NOT NULL DO NOTHING",
-                    (stage, model, now),
+                    "INSERT INTO job"
+                    " (stage, photo_id, model, prompt, priority, recency, changed_at)"
+                    # Whether it is much like another photo was found out when it was scanned.
+                    " SELECT ?, id, ?, ?, coalesce((SELECT min(priority) FROM job AS known"
+                    " WHERE known.photo_id = photo.id AND priority < 0), 0), taken_at, ?"
+                    " FROM photo WHERE true"
+                    " ON CONFLICT (photo_id, stage, model, prompt) WHERE photo_id IS NOT NULL"
+                    " DO NOTHING",
+                    (kind.stage, kind.model, kind.prompt, now),
                 )
 
-    def lease(self, stage: Stage, model: str) -> Job | None:
-        """Return the next job of a stage, now marked as running, or None.
+    def lease(self, kind: JobKind) -> Job | None:
+        """Return the next job of a kind, now marked as running, or None.
 
-        Photos that killed a worker come after all others. Files in folders that can't be read
-        now are passed over and keep waiting.
+        Photos that killed a worker come after all others, then priority counts, then how new a
+        photo is. Files in folders that can't be read now are passed over and keep waiting.
         """
+        return self._lease("stage = ? AND model = ? AND prompt = ?", _values(kind), kind.stage)
+
+    def lease_preferred(self, kinds: Sequence[JobKind]) -> Job | None:
+        """Return a job of one of `kinds` that somebody waits for, the earliest stage first."""
+        for kind in kinds:
+            job = self._lease(
+                "stage = ? AND model = ? AND prompt = ? AND priority > 0 AND strikes = 0",
+                _values(kind),
+                kind.stage,
+            )
+            if job is not None:
+                return job
+        return None
+
+    def prefer(self, photo_ids: Sequence[int], priority: int) -> None:
+        """Let the waiting jobs of these photos come before those of lower priority."""
+        with self._database.transaction() as write:
+            write.execute_many(
+                "UPDATE job SET priority = ? WHERE photo_id = ? AND state = 'waiting'"
+                " AND priority < ?",
+                [(priority, photo_id, priority) for photo_id in photo_ids],
+            )
+
+    def _lease(self, which: str, values: Sequence[str], stage: Stage) -> Job | None:
         if stage is Stage.SCAN:
             condition = "file.id = job.file_id"
         else:
@@ -75,9 +108,9 @@ class JobQueue:
                 "SELECT job.*, (SELECT file.id FROM file JOIN folder"
                 " ON folder.id = file.folder_id"
                 f" WHERE folder.online AND {condition} LIMIT 1) AS readable FROM job"
-                " WHERE state = 'waiting' AND stage = ? AND model = ? AND readable IS NOT NULL"
-                " ORDER BY strikes, recency DESC LIMIT 1",
-                (stage, model),
+                f" WHERE state = 'waiting' AND {which} AND readable IS NOT NULL"
+                " ORDER BY strikes, priority DESC, recency DESC LIMIT 1",
+                values,
             ).fetchone()
             if row is None:
                 return None
@@ -89,8 +122,9 @@ class JobQueue:
                 "SELECT path, size, mtime_ns FROM file WHERE id = ?", (row["readable"],)
             ).fetchone()
         return Job(
-            row["id"], row["lease"] + 1, stage, Path(os.fsdecode(file["path"])), file["size"],
-            file["mtime_ns"], row["file_id"], row["photo_id"], model, row["strikes"],
+            row["id"], row["lease"] + 1, JobKind(stage, row["model"], row["prompt"]),
+            Path(os.fsdecode(file["path"])), file["size"], file["mtime_ns"], row["file_id"],
+            row["photo_id"], row["strikes"],
         )  # fmt: skip
 
     def release(self, job: Job) -> None:
@@ -129,6 +163,15 @@ class JobQueue:
                 for job_id in job_ids
             )
 
+    def absolve(self, job_ids: Sequence[int]) -> None:
+        """Let jobs wait as if nothing had happened: who worked on them was to blame."""
+        with self._database.transaction() as write:
+            write.execute_many(
+                "UPDATE job SET state = 'waiting', strikes = 0, reason = ''"
+                " WHERE id = ? AND state IN ('waiting', 'failed')",
+                [(job_id,) for job_id in job_ids],
+            )
+
     def failures(self) -> list[Failure]:
         """Return the failed jobs of photos that are still there, latest first."""
         rows = self._database.query(
@@ -144,36 +187,38 @@ class JobQueue:
         ]  # fmt: skip
 
     def progress(
-        self, stages: Iterable[tuple[Stage, str]], per_second: Mapping[str, float] | None = None
+        self, kinds: Iterable[JobKind], per_second: Mapping[str, float] | None = None
     ) -> list[StageProgress]:
-        """Return how many jobs of each (stage, model) are done, waiting and failed.
+        """Return how many jobs of each kind are done, waiting and failed.
 
         Jobs of photos whose last file is gone are not counted. `per_second` holds measured
-        speeds by `speed_key`.
+        speeds by the kind's name.
         """
         speeds = per_second or {}
-        counts: Counter[tuple[str, str, str]] = Counter()
+        counts: Counter[tuple[str, str, str, str]] = Counter()
         # Counting in the index alone is several times faster than asking each job for its photo.
-        everything = "SELECT stage, model, state, count(*) AS jobs FROM job"
+        everything = "SELECT stage, model, prompt, state, count(*) AS jobs FROM job"
         orphans = (
             f"{everything} WHERE photo_id IN (SELECT id FROM photo WHERE NOT EXISTS"
             " (SELECT 1 FROM file WHERE file.photo_id = photo.id))"
         )
         for sign, sql in ((1, everything), (-1, orphans)):
-            for row in self._database.query(f"{sql} GROUP BY state, stage, model"):
-                counts[row["stage"], row["model"], row["state"]] += sign * row["jobs"]
+            for row in self._database.query(f"{sql} GROUP BY state, stage, model, prompt"):
+                key = row["stage"], row["model"], row["prompt"], row["state"]
+                counts[key] += sign * row["jobs"]
         found = []
-        for stage, model in stages:
+        for kind in kinds:
+            values = _values(kind)
             waiting = sum(
-                counts[stage, model, state] for state in (JobState.WAITING, JobState.RUNNING)
+                counts[(*values, state)] for state in (JobState.WAITING, JobState.RUNNING)
             )
-            speed = speeds.get(speed_key(stage, model))
+            speed = speeds.get(str(kind))
             found.append(
                 StageProgress(
-                    stage,
-                    done=counts[stage, model, JobState.DONE],
+                    kind.stage,
+                    done=counts[(*values, JobState.DONE)],
                     waiting=waiting,
-                    failed=counts[stage, model, JobState.FAILED],
+                    failed=counts[(*values, JobState.FAILED)],
                     per_second=speed,
                     seconds_left=waiting / speed if speed else None,
                 )
@@ -195,3 +240,7 @@ class JobQueue:
     def _set(self, job: Job, state: JobState, strikes: int, reason: str) -> None:
         with self._database.transaction() as write:
             settle(write, job, state, strikes=strikes, reason=reason)
+
+
+def _values(kind: JobKind) -> tuple[str, str, str]:
+    return kind.stage, kind.model, kind.prompt

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import calendar
 import json
+import operator
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Row
@@ -17,15 +18,17 @@ from photosearch.domain import (
     FileEvent,
     Folder,
     Job,
+    JobKind,
     JobState,
     Photo,
     PictureInfo,
     Stage,
 )
 from photosearch.storage.database import Database, Transaction
-from photosearch.storage.job_queue import settle
+from photosearch.storage.job_queue import NORMAL, SIMILAR, settle
 
 _MAX_PARAMETERS = 500
+_BURST_S = 10.0
 _INDEX_GENERATION = "index generation"
 
 
@@ -140,12 +143,17 @@ class PhotoStore:
     # Photos
 
     def record_scan(
-        self, job: Job, info: PictureInfo, later: Iterable[tuple[Stage, str]]
+        self,
+        job: Job,
+        info: PictureInfo,
+        later: Iterable[JobKind],
+        is_similar: Callable[[int, int], bool] = operator.eq,
     ) -> int | None:
-        """Join a scanned file to its photo, and queue the (stage, model) jobs `later` for it.
+        """Join a scanned file to its photo, and queue jobs of the kinds `later` for it.
 
-        Returns the photo's id, or None if the file was changed or forgotten meanwhile. One
-        transaction.
+        `is_similar` compares the difference hashes of photos taken within seconds of each other:
+        one that is much like another gets its words after all others. Returns the photo's id, or
+        None if the file was changed or forgotten meanwhile. One transaction.
         """
         with self._database.transaction() as write:
             if not settle(write, job, JobState.DONE):
@@ -159,20 +167,32 @@ class PhotoStore:
             if taken_at is None:
                 taken_at = _local_clock(row["mtime_ns"] / 1e9)
             write.execute(
-                "INSERT INTO photo (sha256, width, height, format, taken_at, camera)"
-                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO NOTHING",
-                (info.sha256, info.width, info.height, info.format, taken_at, info.camera),
-            )
+                "INSERT INTO photo (sha256, width, height, format, taken_at, camera, dhash)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (sha256) DO UPDATE SET dhash = excluded.dhash",
+                (
+                    info.sha256, info.width, info.height, info.format, taken_at, info.camera,
+                    info.dhash,
+                ),
+            )  # fmt: skip
             photo_id, taken_at = write.execute(
                 "SELECT id, taken_at FROM photo WHERE sha256 = ?", (info.sha256,)
             ).fetchone()
             write.execute("UPDATE file SET photo_id = ? WHERE id = ?", (photo_id, job.file_id))
+            similar = info.dhash is not None and _has_like(
+                write, photo_id, taken_at, info.dhash, is_similar
+            )
+            priority = SIMILAR if similar else NORMAL
             now = time.time()
             write.execute_many(
-                "INSERT INTO job (stage, photo_id, model, recency, changed_at)"
-                " VALUES (?, ?, ?, ?, ?)"
-                " ON CONFLICT (photo_id, stage, model) WHERE photo_id IS NOT NULL DO NOTHING",
-                [(stage, photo_id, model, taken_at, now) for stage, model in later],
+                "INSERT INTO job (stage, photo_id, model, prompt, priority, recency, changed_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (photo_id, stage, model, prompt) WHERE photo_id IS NOT NULL"
+                " DO NOTHING",
+                [
+                    (kind.stage, photo_id, kind.model, kind.prompt, priority, taken_at, now)
+                    for kind in later
+                ],
             )
             mark_unindexed(write, [photo_id, *([row["photo_id"]] if row["photo_id"] else [])])
             return int(photo_id)
@@ -324,6 +344,23 @@ def _forget(write: Transaction, path: bytes) -> None:
         write, "SELECT photo_id FROM file WHERE path = ? AND photo_id IS NOT NULL", (path,)
     )
     write.execute("DELETE FROM file WHERE path = ?", (path,))
+
+
+def _has_like(
+    read: Transaction,
+    photo_id: int,
+    taken_at: float,
+    dhash: int,
+    is_similar: Callable[[int, int], bool],
+) -> bool:
+    """Return whether another photo looks the same, or was taken in the same burst and is like."""
+    others = read.execute(
+        "SELECT dhash FROM photo WHERE id <> ? AND dhash = ? UNION ALL"
+        " SELECT dhash FROM photo WHERE id <> ? AND dhash IS NOT NULL"
+        " AND taken_at BETWEEN ? AND ? LIMIT 100",
+        (photo_id, dhash, photo_id, taken_at - _BURST_S, taken_at + _BURST_S),
+    )
+    return any(is_similar(dhash, row["dhash"]) for row in others)
 
 
 def _path(encoded: bytes) -> Path:

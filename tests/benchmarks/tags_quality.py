@@ -17,13 +17,13 @@ from pathlib import Path
 
 from metrics import RankingQuality, measure
 
+from photosearch.captioners import find_captioners
 from photosearch.captioning.captioner import CaptionerSpec
 from photosearch.domain import Stage, View
 from photosearch.imaging.crops import WHOLE
 from photosearch.library import PhotoLibrary
 from photosearch.paths import AppPaths
 from photosearch.service import IndexService
-from photosearch.stages import find_captioners
 
 COCO = Path(__file__).resolve().parents[3] / "shared" / "photos" / "coco"
 

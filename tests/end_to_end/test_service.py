@@ -15,6 +15,7 @@ import scripted
 from scripted import paint
 
 from photosearch import service as service_module
+from photosearch.captioners import find_captioners
 from photosearch.captioning.model_store import ModelStore
 from photosearch.domain import Query, Stage
 from photosearch.errors import (
@@ -26,7 +27,6 @@ from photosearch.errors import (
 from photosearch.library import PhotoLibrary
 from photosearch.paths import AppPaths
 from photosearch.service import IndexService
-from photosearch.stages import find_captioners
 
 RED, GREEN, BLUE, WHITE, HOSTILE = scripted.COLOURS
 
@@ -338,7 +338,7 @@ from pathlib import Path
 import scripted
 from photosearch.paths import AppPaths
 from photosearch.service import IndexService
-from photosearch.stages import find_captioners
+from photosearch.captioners import find_captioners
 
 if __name__ == "__main__":
     def captioners(paths):
@@ -438,12 +438,12 @@ def test_a_file_that_changes_while_it_is_scanned_is_scanned_again(paths, library
         service._folders.reconcile()
         while service._folders.step():
             pass
-        service._dispatch()
+        service._dispatcher.dispatch()
         paint(picture, WHITE, size=(50, 40))
         service._folders.reconcile()
         while service._folders.step():
             pass
-        service._wake()
+        service._dispatcher.wake()
         service.run(minutes=1)
     details = library.photo(library.find_photo(str(picture)))
     assert (details.photo.width, details.photo.height) == (50, 40)
@@ -459,7 +459,7 @@ def test_a_copy_is_not_captioned_by_what_its_twin_has_become(paths, library, tmp
     with IndexService(paths, find_captioners=captioners()) as service:
         # Captioning before the folder is looked through, as in a large library.
         service._look_at_wishes()
-        service._dispatch()
+        service._dispatcher.dispatch()
         service.run(minutes=1)
     assert found(library, "barn") == ["z.png"]
     assert found(library, "cat") == ["a.png"]
@@ -479,10 +479,10 @@ def test_wishes_do_not_stop_what_a_captioner_is_at(paths, library, pictures):
     ModelStore(paths.models).use(*sorted(tiny.glob("*.gguf"), reverse=True))
     assert find_captioners(paths) == find_captioners(paths)
     with IndexService(paths) as service:
-        runners = service._runners
+        runners = service._dispatcher.runners
         library.add_folder(pictures)
         service._look_at_wishes()
-        assert service._runners is runners
+        assert service._dispatcher.runners is runners
 
 
 def test_an_index_that_breaks_under_a_running_service_is_rebuilt(paths, library, pictures):

@@ -4,7 +4,7 @@ import os
 
 from scripted import paint
 
-from photosearch.domain import FileChange, FileEvent, FoundFile, Stage, Tag, ViewCaption
+from photosearch.domain import FileChange, FileEvent, FoundFile, JobKind, Stage, Tag, ViewCaption
 from photosearch.imaging.thumbnails import scan_picture
 from photosearch.indexing import Indexer
 from photosearch.storage.caption_store import CaptionStore
@@ -47,19 +47,19 @@ def fill(paths, folder, photos=PHOTOS, *, broken=()):
             (folder / name).write_bytes(b"no picture")
             events.append(_found(folder / name))
         store.apply(added.id, events)
-        later = [(Stage.TAGS, "instant"), (Stage.FULL, "llava")]
-        while job := jobs.lease(Stage.SCAN, ""):
+        later = [JobKind(Stage.TAGS, "instant"), JobKind(Stage.FULL, "llava", "Describe.")]
+        while job := jobs.lease(JobKind(Stage.SCAN)):
             if job.path.name in broken:
                 jobs.fail(job, "It is no picture.")
             else:
                 store.record_scan(job, scan_picture(job.path, paths.thumbnail), later)
-        while job := jobs.lease(Stage.TAGS, "instant"):
+        while job := jobs.lease(later[0]):
             tags = tuple(Tag(word, 0.9 - 0.1 * n) for n, word in enumerate(said[job.path][0]))
             text = ", ".join(tag.word for tag in tags)
-            captions.save(job, "", [ViewCaption("whole", text, tags)] if tags else [])
-        while job := jobs.lease(Stage.FULL, "llava"):
+            captions.save(job, [ViewCaption("whole", text, tags)] if tags else [])
+        while job := jobs.lease(later[1]):
             views = [ViewCaption(view, text) for view, text in said[job.path][1].items()]
-            captions.save(job, "Describe.", views)
+            captions.save(job, views)
         with Indexer(database, paths.index) as indexer:
             indexer.commit_all()
 

@@ -9,7 +9,7 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QPushButton
 from scripted import paint
 
-from photosearch.domain import Folder, Stage, StageProgress, Status
+from photosearch.domain import Folder, JobKind, Stage, StageProgress, Status
 from photosearch.gui.folders_panel import trouble
 from photosearch.gui.status_panel import StatusPanel
 from photosearch.storage.database import Database
@@ -137,7 +137,7 @@ def test_the_status_line_says_what_is_going_on(qtbot, dressed, changed, line):
 
 def test_pausing_is_kept_in_the_library(person, paths):
     with Database(paths.database) as database:
-        JobQueue(database).ensure([(Stage.HALVES, "llava")])
+        JobQueue(database).ensure([JobKind(Stage.HALVES, "llava")])
     person.window.set_paused(True)
     person.wait(lambda: person.window._status.paused)
     button = person.window.status_panel.pause_button

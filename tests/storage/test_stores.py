@@ -7,6 +7,7 @@ from photosearch.domain import (
     FileChange,
     FileEvent,
     FoundFile,
+    JobKind,
     JobState,
     PictureInfo,
     Stage,
@@ -17,7 +18,11 @@ from photosearch.storage.caption_store import CaptionStore
 from photosearch.storage.job_queue import MAX_STRIKES, JobQueue
 from photosearch.storage.photo_store import PhotoStore
 
-LATER = [(Stage.TAGS, "instant-1"), (Stage.FULL, "llava")]
+SCAN = JobKind(Stage.SCAN)
+TAGS = JobKind(Stage.TAGS, "instant-1")
+FULL = JobKind(Stage.FULL, "llava", "Describe")
+OTHER = JobKind(Stage.FULL, "other", "Describe")
+LATER = [TAGS, FULL]
 
 
 def info(content, taken="2019-07-01T12:00:00", camera="Canon"):
@@ -51,7 +56,7 @@ def folder(photos):
 def scan_all(photos, jobs, contents):
     """Run the scan stage as the service does; `contents` maps file names to bytes."""
     ids = {}
-    while job := jobs.lease(Stage.SCAN, ""):
+    while job := jobs.lease(SCAN):
         content = contents.get(job.path.name, os.fsencode(job.path.name))
         ids[job.path.name] = photos.record_scan(job, info(content), LATER)
     return ids
@@ -60,8 +65,8 @@ def scan_all(photos, jobs, contents):
 def test_the_newest_file_is_scanned_first(photos, jobs, folder):
     photos.apply(folder.id, [found("/pictures/old", 1), found("/pictures/new", 3),
                              found("/pictures/mid", 2)])  # fmt: skip
-    assert [jobs.lease(Stage.SCAN, "").path.name for _ in range(3)] == ["new", "mid", "old"]
-    assert jobs.lease(Stage.SCAN, "") is None
+    assert [jobs.lease(SCAN).path.name for _ in range(3)] == ["new", "mid", "old"]
+    assert jobs.lease(SCAN) is None
 
 
 def test_copies_of_a_file_are_one_photo_with_one_job(photos, jobs, folder):
@@ -70,21 +75,21 @@ def test_copies_of_a_file_are_one_photo_with_one_job(photos, jobs, folder):
     assert ids["a.jpg"] == ids["b.jpg"]
     assert photos.photo(ids["a.jpg"]).paths == (Path("/pictures/a.jpg"), Path("/pictures/b.jpg"))
     assert photos.counts() == (1, 2)
-    (tags,) = jobs.progress([(Stage.TAGS, "instant-1")])
+    (tags,) = jobs.progress([TAGS])
     assert tags.waiting == 1
 
 
 def test_a_moved_file_keeps_its_captions(photos, jobs, captions, folder):
     photos.apply(folder.id, [found("/pictures/a.jpg")])
     (before,) = scan_all(photos, jobs, {"a.jpg": b"content"}).values()
-    captions.save(jobs.lease(Stage.TAGS, "instant-1"), "", [ViewCaption("whole", "dog")])
+    captions.save(jobs.lease(TAGS), [ViewCaption("whole", "dog")])
     gone = FileEvent(FileChange.GONE, Path("/pictures/a.jpg"))
     photos.apply(folder.id, [gone, found("/pictures/deep/b.jpg")])
     assert photos.photo(before).paths == ()
     (after,) = scan_all(photos, jobs, {"b.jpg": b"content"}).values()
     assert after == before
     assert [caption.text for caption in captions.of(after)] == ["dog"]
-    assert jobs.lease(Stage.TAGS, "instant-1") is None
+    assert jobs.lease(TAGS) is None
 
 
 def test_changed_content_is_another_photo_and_both_are_indexed_anew(photos, jobs, folder):
@@ -109,7 +114,7 @@ def test_names_that_are_no_unicode_survive(photos, jobs, folder):
 
 def test_date_falls_back_to_the_files_time(photos, jobs, folder):
     photos.apply(folder.id, [found("/pictures/a.jpg", 1_000_000_000)])
-    photo_id = photos.record_scan(jobs.lease(Stage.SCAN, ""), info(b"x", taken=""), [])
+    photo_id = photos.record_scan(jobs.lease(SCAN), info(b"x", taken=""), [])
     assert abs(photos.photo(photo_id).taken_at - 1_000_000_000) <= 14 * 3600
 
 
@@ -126,7 +131,7 @@ def test_a_parent_folder_takes_over_the_folders_inside(photos, jobs):
 def test_removing_a_folder_unindexes_its_photos_and_keeps_captions(photos, jobs, captions, folder):
     photos.apply(folder.id, [found("/pictures/a.jpg")])
     (photo_id,) = scan_all(photos, jobs, {}).values()
-    captions.save(jobs.lease(Stage.TAGS, "instant-1"), "", [ViewCaption("whole", "dog")])
+    captions.save(jobs.lease(TAGS), [ViewCaption("whole", "dog")])
     photos.mark_indexed(revision for revision, _ in photos.unindexed(10))
     assert photos.remove_folder(folder.id)
     assert not photos.remove_folder(folder.id)
@@ -144,56 +149,56 @@ def test_events_for_a_removed_folder_are_dropped(photos, folder):
 
 def test_three_strikes_set_a_job_aside_and_retry_brings_it_back(photos, jobs, folder):
     photos.apply(folder.id, [found("/pictures/bad.jpg", 9), found("/pictures/good.jpg", 1)])
-    bad = jobs.lease(Stage.SCAN, "")
+    bad = jobs.lease(SCAN)
     assert jobs.strike(bad, "crashed (SIGSEGV)") is JobState.WAITING
-    good = jobs.lease(Stage.SCAN, "")
+    good = jobs.lease(SCAN)
     assert good.path.name == "good.jpg", "the one that kills workers comes last"
     for _ in range(MAX_STRIKES - 1):
-        bad = jobs.lease(Stage.SCAN, "")
+        bad = jobs.lease(SCAN)
         jobs.strike(bad, "crashed (SIGSEGV)")
-    assert jobs.lease(Stage.SCAN, "") is None
+    assert jobs.lease(SCAN) is None
     (failure,) = jobs.failures()
     assert failure.path == Path("/pictures/bad.jpg")
     assert "crashed (SIGSEGV)" in failure.reason
     assert jobs.retry([failure.job_id]) == 1
-    assert jobs.lease(Stage.SCAN, "").strikes == 0
+    assert jobs.lease(SCAN).strikes == 0
 
 
 def test_a_changed_file_gets_a_new_chance_whatever_the_running_job_says(photos, jobs, folder):
     photos.apply(folder.id, [found("/pictures/a.jpg")])
-    job = jobs.lease(Stage.SCAN, "")
+    job = jobs.lease(SCAN)
     photos.apply(folder.id, [found("/pictures/a.jpg", size=99)])
     jobs.fail(job, "the file is cut off")
     assert jobs.failures() == []
-    assert jobs.lease(Stage.SCAN, "") is not None
+    assert jobs.lease(SCAN) is not None
 
 
 def test_jobs_of_folders_that_are_offline_wait(photos, jobs, folder):
     photos.apply(folder.id, [found("/pictures/a.jpg"), found("/pictures/b.jpg")])
-    photos.record_scan(jobs.lease(Stage.SCAN, ""), info(b"a"), LATER)
+    photos.record_scan(jobs.lease(SCAN), info(b"a"), LATER)
     photos.set_problem(folder.id, "not connected", online=False)
-    assert jobs.lease(Stage.SCAN, "") is None
-    assert jobs.lease(Stage.TAGS, "instant-1") is None
+    assert jobs.lease(SCAN) is None
+    assert jobs.lease(TAGS) is None
     photos.set_problem(folder.id, "", online=True)
-    assert jobs.lease(Stage.SCAN, "") is not None
-    assert jobs.lease(Stage.TAGS, "instant-1") is not None
+    assert jobs.lease(SCAN) is not None
+    assert jobs.lease(TAGS) is not None
 
 
 def test_what_a_killed_service_left_running_waits_again(photos, jobs, folder):
     photos.apply(folder.id, [found("/pictures/a.jpg")])
-    assert jobs.lease(Stage.SCAN, "")
-    assert jobs.lease(Stage.SCAN, "") is None
+    assert jobs.lease(SCAN)
+    assert jobs.lease(SCAN) is None
     assert jobs.release_all() == 1
-    assert jobs.lease(Stage.SCAN, "").strikes == 0
+    assert jobs.lease(SCAN).strikes == 0
 
 
 def test_another_model_gets_its_own_jobs_and_destroys_no_captions(photos, jobs, captions, folder):
     photos.apply(folder.id, [found("/pictures/a.jpg")])
     (photo_id,) = scan_all(photos, jobs, {}).values()
-    captions.save(jobs.lease(Stage.FULL, "llava"), "Describe", [ViewCaption("whole", "a dog")])
-    jobs.ensure([(Stage.FULL, "other"), (Stage.FULL, "llava")])
-    assert jobs.lease(Stage.FULL, "llava") is None
-    captions.save(jobs.lease(Stage.FULL, "other"), "Describe", [ViewCaption("whole", "a cat")])
+    captions.save(jobs.lease(FULL), [ViewCaption("whole", "a dog")])
+    jobs.ensure([OTHER, FULL])
+    assert jobs.lease(FULL) is None
+    captions.save(jobs.lease(OTHER), [ViewCaption("whole", "a cat")])
     assert [c.text for c in captions.of(photo_id)] == ["a dog", "a cat"]
     exported = list(captions.all())
     assert [c.model for _, c in exported] == ["llava", "other"]
@@ -204,23 +209,21 @@ def test_tags_come_back_as_they_were_saved(photos, jobs, captions, folder):
     photos.apply(folder.id, [found("/pictures/a.jpg")])
     (photo_id,) = scan_all(photos, jobs, {}).values()
     tags = (Tag("dog", 0.75), Tag("tabby", 0.5, ("tabby cat", "猫")))
-    captions.save(
-        jobs.lease(Stage.TAGS, "instant-1"), "", [ViewCaption("whole", "dog, tabby", tags)]
-    )
+    captions.save(jobs.lease(TAGS), [ViewCaption("whole", "dog, tabby", tags)])
     assert captions.of(photo_id)[0].tags == tags
 
 
 def test_progress_counts_what_is_there(photos, jobs, captions, folder):
     photos.apply(folder.id, [found(f"/pictures/{n}.jpg") for n in range(4)])
-    jobs.fail(jobs.lease(Stage.SCAN, ""), "cut off")
+    jobs.fail(jobs.lease(SCAN), "cut off")
     scan_all(photos, jobs, {})
-    captions.save(jobs.lease(Stage.TAGS, "instant-1"), "", [])
-    jobs.lease(Stage.TAGS, "instant-1")
-    scan, tags = jobs.progress([(Stage.SCAN, ""), (Stage.TAGS, "instant-1")])
+    captions.save(jobs.lease(TAGS), [])
+    jobs.lease(TAGS)
+    scan, tags = jobs.progress([SCAN, TAGS])
     assert (scan.done, scan.waiting, scan.failed) == (3, 0, 1)
     assert (tags.done, tags.waiting, tags.failed) == (1, 2, 0)
     photos.remove_folder(folder.id)
-    scan, tags = jobs.progress([(Stage.SCAN, ""), (Stage.TAGS, "instant-1")])
+    scan, tags = jobs.progress([SCAN, TAGS])
     assert (tags.done, tags.waiting) == (0, 0)
 
 

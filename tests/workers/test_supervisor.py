@@ -260,8 +260,7 @@ def test_a_worker_does_not_outlive_its_parent(make_pool, tmp_path):
 def make_streamer():
     def handle(task, left):
         kind, count = task
-        for number in range(count):
-            yield number
+        yield from range(count)
         if kind == "until left":
             left.wait(60)
         if kind == "deaf":

@@ -1,0 +1,156 @@
+"""Who captions a library, and how: from the model in use and the settings to what workers get."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from photosearch.captioning import instant
+from photosearch.captioning.captioner import Captioner, CaptionerSpec
+from photosearch.captioning.memory import memory_shape
+from photosearch.captioning.model_store import ModelStore
+from photosearch.captioning.models import CaptionerConfig, LocalModel, ServerModel
+from photosearch.captioning.recipes import Plan, Recipe, plans, prompts, recipe
+from photosearch.domain import Stage, display_path
+from photosearch.errors import ModelError, UsageError
+from photosearch.imaging.crops import views
+from photosearch.paths import AppPaths
+from photosearch.search.analysis import word_keys
+from photosearch.settings import CaptionSettings, SettingsFile
+
+# Up to this size of a crop's shorter side a model can make use of it.
+_VIEW_PX = 672
+_VIEW_S = 600.0
+_START_S = 900.0
+_GROWTH_MB = 1500
+# As many as a task should hold so that the last of its sequences does not run alone for long, and
+# so few that a worker that dies takes little with it.
+_LOCAL_BATCH = 24
+_ROOM_MB = 4000
+
+
+def find_captioners(paths: AppPaths) -> list[CaptionerSpec]:
+    """Return the captioners of a library: the instant tagger, and the model in use if any.
+
+    Raises UsageError or UnavailableError where settings or the list of models are damaged.
+    """
+    tagger = CaptionerSpec(
+        instant.MODEL,
+        prompt="",
+        make=instant.InstantTagger,
+        views={Stage.TAGS: instant.VIEWS},
+        view_px=instant.VIEW_PX,
+        view_s=12.0,
+        memory_mb=1500,
+    )
+    known = ModelStore(paths.models).in_use()
+    if known is None:
+        return [tagger]
+    settings = SettingsFile(paths.settings).load().captions
+    plan = chosen_plan(settings)
+    asked = chosen_recipe(paths, settings, plan)
+    if isinstance(known, LocalModel):
+        return [tagger, _local(known, paths, settings, plan, asked)]
+    return [tagger, _remote(known, plan, asked)]
+
+
+def chosen_plan(settings: CaptionSettings) -> Plan:
+    """Return the plan that is set; UsageError if there is none of this name."""
+    known = plans()
+    if settings.plan not in known:
+        raise UsageError(
+            f"There is no plan {display_path(settings.plan)}; plans are {', '.join(known)}. "
+            "To choose one: photosearch settings captions.plan standard"
+        )
+    return known[settings.plan]
+
+
+def chosen_recipe(paths: AppPaths, settings: CaptionSettings, plan: Plan) -> Recipe:
+    """Return how views are asked about; UsageError if there is no prompt of the set name."""
+    known = prompts(paths.prompts)
+    name = settings.prompts or plan.prompt
+    if name not in known:
+        raise UsageError(
+            f"There are no prompts {display_path(name)}; there are {', '.join(known)}. "
+            f"To choose some: photosearch settings captions.prompts {plan.prompt}"
+        )
+    return recipe(plan, known[name], settings.language)
+
+
+def _local(
+    model: LocalModel, paths: AppPaths, settings: CaptionSettings, plan: Plan, asked: Recipe
+) -> CaptionerSpec:
+    config = model.config(
+        asked,
+        threads=settings.threads or None,
+        gpu_layers=settings.gpu_layers,
+        sequences=settings.sequences,
+        cache=paths.model_files,
+    )
+    return CaptionerSpec(
+        model.name,
+        asked.question,
+        make=_LlamaMaker(config),
+        views={stage: views(stage) for stage in plan.stages},
+        view_px=_VIEW_PX,
+        batch=_LOCAL_BATCH,
+        skip_flat=plan.skip_flat,
+        watch_stale=True,
+        scheduled=True,
+        # It keeps every core busy by itself.
+        processes=1,
+        view_s=_VIEW_S,
+        start_s=_START_S,
+        memory_mb=settings.memory_mb or _need_mb(model),
+        growth_mb=_GROWTH_MB,
+        enforce_memory=False,
+    )
+
+
+def _need_mb(model: LocalModel) -> int:
+    """Return what a worker may take: the files, as much again for caches, and room to work."""
+    try:
+        size = memory_shape(model.model, model.mmproj).file_bytes
+    except ModelError:
+        size = 0  # The worker says what is wrong with them.
+    return 2 * (size >> 20) + _ROOM_MB
+
+
+def _remote(model: ServerModel, plan: Plan, asked: Recipe) -> CaptionerSpec:
+    at_once = sum(endpoint.concurrency for endpoint in model.endpoints)
+    return CaptionerSpec(
+        model.name,
+        asked.question,
+        make=_RemoteMaker(model, asked),
+        views={stage: views(stage) for stage in plan.stages},
+        view_px=_VIEW_PX,
+        batch=max(_LOCAL_BATCH, 4 * at_once),
+        skip_flat=plan.skip_flat,
+        watch_stale=True,
+        processes=1,
+        view_s=_VIEW_S,
+        memory_mb=2000,
+    )
+
+
+@dataclass(frozen=True)
+class _LlamaMaker:
+    """Makes the captioner in its worker. Two of the same config are equal, unlike partials."""
+
+    config: CaptionerConfig
+
+    def __call__(self) -> Captioner:
+        # llama.cpp is loaded in the worker only.
+        from photosearch.captioning.llama.captioner import LlamaCaptioner  # noqa: PLC0415
+
+        return LlamaCaptioner(self.config, word_keys)
+
+
+@dataclass(frozen=True)
+class _RemoteMaker:
+    model: ServerModel
+    recipe: Recipe
+
+    def __call__(self) -> Captioner:
+        from photosearch.captioning.remote import RemoteCaptioner  # noqa: PLC0415
+
+        return RemoteCaptioner(self.model, self.recipe)
