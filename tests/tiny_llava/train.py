@@ -11,6 +11,7 @@ import io
 import math
 import multiprocessing
 import random
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -39,9 +40,11 @@ from texts import FILLER, FORMS, PROMPTS
 from torch import nn
 from torch.nn import functional
 
-from photosearch.captioning.llava import LlavaCaptioner
+from photosearch.captioning.captioner import PhotoViews
+from photosearch.captioning.llama.captioner import LlamaCaptioner
 from photosearch.captioning.models import CaptionerConfig
 from photosearch.domain import View
+from photosearch.search.analysis import word_keys
 
 HERE = Path(__file__).resolve().parent
 
@@ -261,12 +264,14 @@ def _update(
 
 def evaluate(folder: Path) -> None:
     """Print how many captions of fresh views are right, through llama.cpp as the app runs it."""
-    captioner = LlavaCaptioner(
-        CaptionerConfig("tiny", folder / TEXT_FILE, folder / MMPROJ_FILE, threads=1)
+    captioner = LlamaCaptioner(
+        CaptionerConfig("tiny", folder / TEXT_FILE, folder / MMPROJ_FILE, threads=1), word_keys
     )
 
     def say(image: Image.Image, box: shapes.Box = shapes.WHOLE) -> str:
-        return captioner.caption(image, [View("view", box)])[0].text
+        photo = PhotoViews(0, image, (View("view", box),))
+        answers = captioner.caption([photo], threading.Event())
+        return next(caption.text for answer in answers for caption in answer.captions)
 
     started = time.monotonic()
     print("right captions of fresh pictures, 600 × 450 pixels:")

@@ -1,4 +1,4 @@
-"""The LLaVA captioner on a tiny model that was trained for it, through the real llama.cpp."""
+"""The captioner on a tiny LLaVA that was trained for it, through the real llama.cpp."""
 
 import json
 import pickle
@@ -7,51 +7,47 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import gguf
 import numpy as np
 import other_models
 import psutil
 import pytest
+from asking import CONFIG, answers, captions, open_captioner, say
 from gguf_files import MMPROJ, TEXT, rewritten
 from PIL import Image
 from shapes import random_scene, scene_with_hidden_shape
 
-from photosearch.captioning.llava import LlavaCaptioner
+from photosearch.captioning.captioner import PhotoViews
+from photosearch.captioning.llama.captioner import LlamaCaptioner
 from photosearch.captioning.models import CaptionerConfig
-from photosearch.domain import View, ViewCaption
+from photosearch.captioning.recipes import Recipe
 from photosearch.errors import CaptionError, ModelError, UsageError
 from photosearch.imaging.crops import WHOLE, view_named
 
-CONFIG = CaptionerConfig("tiny", TEXT, MMPROJ, threads=1)
 FIRST_SEED = 70_000_000
 
 
 @pytest.fixture(scope="module")
-def captioner() -> Iterator[LlavaCaptioner]:
-    captioner = LlavaCaptioner(CONFIG)
+def captioner() -> Iterator[LlamaCaptioner]:
+    captioner = open_captioner()
     yield captioner
     captioner.close()
 
 
 @pytest.fixture
-def opened() -> Iterator[Callable[[CaptionerConfig], LlavaCaptioner]]:
+def opened() -> Iterator[Callable[[CaptionerConfig], LlamaCaptioner]]:
     """Opens captioners and closes them after the test."""
-    captioners: list[LlavaCaptioner] = []
+    captioners: list[LlamaCaptioner] = []
 
-    def opened(config: CaptionerConfig) -> LlavaCaptioner:
-        captioners.append(LlavaCaptioner(config))
+    def opened(config: CaptionerConfig) -> LlamaCaptioner:
+        captioners.append(open_captioner(config))
         return captioners[-1]
 
     yield opened
     for captioner in captioners:
         captioner.close()
-
-
-def say(captioner: LlavaCaptioner, image: Image.Image, view: View = WHOLE) -> str:
-    (caption,) = captioner.caption(image, [view])
-    assert caption.view == view.name
-    return caption.text
 
 
 def in_a_process_of_its_own(code: str) -> subprocess.CompletedProcess[str]:
@@ -61,7 +57,7 @@ def in_a_process_of_its_own(code: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_fresh_pictures_get_right_captions(captioner: LlavaCaptioner) -> None:
+def test_fresh_pictures_get_right_captions(captioner: LlamaCaptioner) -> None:
     right = 0
     for number in range(60):
         scene = random_scene(FIRST_SEED + number, named=number % 3, size=(600, 450))
@@ -70,7 +66,7 @@ def test_fresh_pictures_get_right_captions(captioner: LlavaCaptioner) -> None:
 
 
 @pytest.mark.parametrize("size", [(640, 480), (300, 500), (96, 96), (40, 40), (1600, 1600)])
-def test_pictures_of_any_common_size(size: tuple[int, int], captioner: LlavaCaptioner) -> None:
+def test_pictures_of_any_common_size(size: tuple[int, int], captioner: LlamaCaptioner) -> None:
     right = 0
     for number in range(10):
         scene = random_scene(FIRST_SEED + 500 + number, named=1, tiny=0, size=(480, 480))
@@ -82,20 +78,21 @@ def test_pictures_of_any_common_size(size: tuple[int, int], captioner: LlavaCapt
     assert right >= 8
 
 
-def test_a_tiny_shape_is_named_in_its_crop_only(captioner: LlavaCaptioner) -> None:
+def test_a_tiny_shape_is_named_in_its_crop_only(captioner: LlamaCaptioner) -> None:
     named = 0
     for number in range(9):
         place = (1 + number // 3, 1 + number % 3)
         scene, hidden = scene_with_hidden_shape(FIRST_SEED + number, place)
         image = scene.draw()
-        whole, ninth = captioner.caption(image, [WHOLE, view_named(f"ninth-{place[0]}-{place[1]}")])
+        views = [WHOLE, view_named(f"ninth-{place[0]}-{place[1]}")]
+        ((whole, ninth),) = captions(captioner, [image], views)
         assert hidden.colour not in whole.text.split()
         named += f"{hidden.colour} {hidden.kind}" in ninth.text
     assert named >= 8
 
 
 def test_pictures_in_a_row_do_not_colour_each_other(
-    captioner: LlavaCaptioner, opened: Callable[[CaptionerConfig], LlavaCaptioner]
+    captioner: LlamaCaptioner, opened: Callable[[CaptionerConfig], LlamaCaptioner]
 ) -> None:
     images = [random_scene(FIRST_SEED + 100 + n, named=2, size=(500, 500)).draw() for n in range(6)]
     in_a_row = [say(captioner, image) for image in images]
@@ -104,34 +101,29 @@ def test_pictures_in_a_row_do_not_colour_each_other(
     assert [say(opened(CONFIG), image) for image in images] == in_a_row
 
 
-def test_views_are_answered_in_order(captioner: LlavaCaptioner) -> None:
+def test_each_view_is_answered_by_what_it_shows(captioner: LlamaCaptioner) -> None:
     image = Image.new("RGB", (400, 400), (250, 250, 250))
     image.paste((12, 12, 14), (200, 0, 400, 400))
     left, right = view_named("half-left"), view_named("half-right")
-    white, black = "A plain white background.", "A plain black background."
-    assert captioner.caption(image, [right, left]) == [
-        ViewCaption("half-right", black),
-        ViewCaption("half-left", white),
-    ]
-    assert captioner.caption(image, []) == []
+    ((of_right, of_left),) = captions(captioner, [image], [right, left])
+    assert of_right.text == "A plain black background."
+    assert of_left.text == "A plain white background."
 
 
 def test_unusual_pictures_do_not_end_the_process() -> None:
     code = f"""
-import json
-from pathlib import Path
+import json, sys
+sys.path += {[str(TEXT.parent), str(Path(__file__).parent)]!r}
+from asking import captions, open_captioner
 from PIL import Image
-from photosearch.captioning.llava import LlavaCaptioner
-from photosearch.captioning.models import CaptionerConfig
 from photosearch.imaging.crops import WHOLE, view_named
 views = [WHOLE, view_named("half-left"), view_named("ninth-3-3")]
-captioner = LlavaCaptioner(CaptionerConfig(
-    "tiny", Path({str(TEXT)!r}), Path({str(MMPROJ)!r}), threads=1))
-said = []
-for size in ((1, 1), (2, 1), (3000, 2), (2, 3000), (30000, 20), (20, 30000), (8000, 6000)):
-    said.append(len(captioner.caption(Image.new("RGB", size, (214, 32, 34)), views)))
-for mode in ("L", "RGBA", "CMYK", "P", "1", "F"):
-    said.append(len(captioner.caption(Image.new(mode, (50, 50)), views[:1])))
+captioner = open_captioner()
+sizes = ((1, 1), (2, 1), (3000, 2), (2, 3000), (30000, 20), (20, 30000), (8000, 6000))
+pictures = (Image.new("RGB", size, (214, 32, 34)) for size in sizes)
+said = [len(found) for found in captions(captioner, pictures, views)]
+pictures = (Image.new(mode, (50, 50)) for mode in ("L", "RGBA", "CMYK", "P", "1", "F"))
+said += [len(found) for found in captions(captioner, pictures, views[:1])]
 captioner.close()
 print(json.dumps(said))
 """
@@ -141,10 +133,10 @@ print(json.dumps(said))
 
 
 def test_other_prompts_are_asked_and_named(
-    opened: Callable[[CaptionerConfig], LlavaCaptioner],
+    opened: Callable[[CaptionerConfig], LlamaCaptioner],
 ) -> None:
     prompt = "What is in this picture? {} {{ }} %s \N{CAMERA}"
-    captioner = opened(replace(CONFIG, prompt=prompt))
+    captioner = opened(replace(CONFIG, recipe=Recipe(prompt)))
     assert (captioner.model, captioner.prompt) == ("tiny", prompt)
     scene = random_scene(FIRST_SEED + 200, named=1, tiny=0, size=(500, 500))
     assert scene.background in say(captioner, scene.draw())
@@ -152,12 +144,12 @@ def test_other_prompts_are_asked_and_named(
 
 def test_a_prompt_may_not_hold_the_marker_of_the_picture() -> None:
     with pytest.raises(UsageError, match="<__media__>"):
-        LlavaCaptioner(replace(CONFIG, prompt="What is <__media__>?"))
+        open_captioner(replace(CONFIG, recipe=Recipe("What is <__media__>?")))
 
 
 def test_a_prompt_may_not_be_longer_than_the_model_was_trained_for() -> None:
-    with pytest.raises(UsageError, match="tiny was trained for 2048: shorten the prompt"):
-        LlavaCaptioner(replace(CONFIG, prompt="Describe it. " * 500))
+    with pytest.raises(UsageError, match=r"tiny was trained for 2048\. Shorten the prompt"):
+        open_captioner(replace(CONFIG, recipe=Recipe("Describe it. " * 500)))
 
 
 TEMPLATES = {
@@ -171,7 +163,7 @@ TEMPLATES = {
 
 @pytest.mark.parametrize("kind", TEMPLATES)
 def test_a_model_with_a_chat_template_is_asked_by_it(
-    kind: str, tmp_path: Path, opened: Callable[[CaptionerConfig], LlavaCaptioner]
+    kind: str, tmp_path: Path, opened: Callable[[CaptionerConfig], LlamaCaptioner]
 ) -> None:
     text = rewritten(
         TEXT, tmp_path / "chat.gguf", metadata={"tokenizer.chat_template": TEMPLATES[kind]}
@@ -198,7 +190,7 @@ def test_a_model_with_a_chat_template_is_asked_by_it(
 def test_a_chat_template_that_does_not_work(template: str, reason: str, tmp_path: Path) -> None:
     text = rewritten(TEXT, tmp_path / "chat.gguf", metadata={"tokenizer.chat_template": template})
     with pytest.raises(ModelError, match=reason):
-        LlavaCaptioner(replace(CONFIG, model=text))
+        open_captioner(replace(CONFIG, model=text))
 
 
 def test_a_model_that_is_neither_llava_nor_brings_a_template(tmp_path: Path) -> None:
@@ -206,7 +198,7 @@ def test_a_model_that_is_neither_llava_nor_brings_a_template(tmp_path: Path) -> 
         MMPROJ, tmp_path / "other.gguf", metadata={"clip.projector_type": "holographic"}
     )
     with pytest.raises(ModelError, match="has no chat template"):
-        LlavaCaptioner(replace(CONFIG, mmproj=other))
+        open_captioner(replace(CONFIG, mmproj=other))
 
 
 def with_words(target: Path, replaced: dict[str, str]) -> Path:
@@ -230,7 +222,7 @@ def with_words(target: Path, replaced: dict[str, str]) -> Path:
 @pytest.mark.parametrize(
     ("plain", "white", "expected"),
     [
-        ("\u2581pla\x07in", "\u2581wh\x1b[31mi\tte\n\u2028", "A pla in wh [31mi te background."),
+        ("\u2581pla\x07in", "\u2581wh\x1b[31mi\tte\n\u2028", "A plain whi te. background."),
         # The first byte of a character, alone: invalid UTF-8.
         ("<0xC3>", "\u2581white", "A white background."),
         # Both bytes of one character, in tokens of their own.
@@ -242,7 +234,7 @@ def test_a_caption_is_clean_text_whatever_the_model_says(
     white: str,
     expected: str,
     tmp_path: Path,
-    opened: Callable[[CaptionerConfig], LlavaCaptioner],
+    opened: Callable[[CaptionerConfig], LlamaCaptioner],
 ) -> None:
     model = with_words(tmp_path / "rude.gguf", {"\u2581plain": plain, "\u2581white": white})
     image = Image.new("RGB", (99, 99), (250, 250, 250))
@@ -250,19 +242,20 @@ def test_a_caption_is_clean_text_whatever_the_model_says(
 
 
 def test_a_caption_longer_than_the_budget_ends_with_a_whole_word(
-    captioner: LlavaCaptioner, opened: Callable[[CaptionerConfig], LlavaCaptioner]
+    captioner: LlamaCaptioner, opened: Callable[[CaptionerConfig], LlamaCaptioner]
 ) -> None:
     image = random_scene(FIRST_SEED + 400, named=2, tiny=0, size=(500, 500)).draw()
     whole = say(captioner, image).split()
     for budget in (2, 3, 5, 8):
-        cut = say(opened(replace(CONFIG, max_tokens=budget)), image).split()
+        recipe = Recipe(max_tokens={"whole": budget})
+        cut = say(opened(replace(CONFIG, recipe=recipe)), image).rstrip("…").split()
         assert 1 <= len(cut) <= budget
         assert cut == whole[: len(cut)]
 
 
 @pytest.mark.parametrize("part", ["vision encoder", "language model"])
 def test_numbers_that_are_not_finite_fail_the_photo(
-    part: str, tmp_path: Path, opened: Callable[[CaptionerConfig], LlavaCaptioner]
+    part: str, tmp_path: Path, opened: Callable[[CaptionerConfig], LlamaCaptioner]
 ) -> None:
     hole = np.full(96, np.nan, np.float32)
     if part == "vision encoder":
@@ -271,19 +264,25 @@ def test_numbers_that_are_not_finite_fail_the_photo(
     else:
         torn = rewritten(TEXT, tmp_path / "torn.gguf", change={"output_norm.weight": hole})
         captioner = opened(replace(CONFIG, model=torn))
-    with pytest.raises(CaptionError, match=f"The {part} gave numbers that are not finite"):
-        captioner.caption(Image.new("RGB", (50, 50)), [WHOLE])
+    photos = [PhotoViews(key, Image.new("RGB", (50, 50)), (WHOLE, WHOLE)) for key in range(3)]
+    failed = [answer for answer in answers(captioner, photos) if answer.error]
+    assert [answer.key for answer in failed] == [0, 1, 2]
+    for answer in failed:
+        assert isinstance(answer.error, CaptionError)
+        assert f"The {part} gave numbers that are not finite" in str(answer.error)
 
 
 def test_llama_cpps_reason_is_quoted(tmp_path: Path) -> None:
     strange = rewritten(TEXT, tmp_path / "strange.gguf", metadata={"general.architecture": "nova"})
     code = f"""
+import sys
+sys.path += {[str(TEXT.parent), str(Path(__file__).parent)]!r}
 from pathlib import Path
-from photosearch.captioning.llava import LlavaCaptioner
+from asking import open_captioner
 from photosearch.captioning.models import CaptionerConfig
 from photosearch.errors import ModelError
 try:
-    LlavaCaptioner(CaptionerConfig("strange", Path({str(strange)!r}), Path({str(MMPROJ)!r})))
+    open_captioner(CaptionerConfig("strange", Path({str(strange)!r}), Path({str(MMPROJ)!r})))
 except ModelError as error:
     print(error)
 """
@@ -297,24 +296,24 @@ except ModelError as error:
 def test_bad_files_are_refused_before_llama_cpp_sees_them(tmp_path: Path) -> None:
     torn = rewritten(MMPROJ, tmp_path / "torn.gguf", keep="v.blk.1.attn_k.weight".__ne__)
     with pytest.raises(ModelError, match="lacks the tensor"):
-        LlavaCaptioner(replace(CONFIG, mmproj=torn))
+        open_captioner(replace(CONFIG, mmproj=torn))
     with pytest.raises(ModelError, match="swapped"):
-        LlavaCaptioner(replace(CONFIG, model=MMPROJ, mmproj=TEXT))
+        open_captioner(replace(CONFIG, model=MMPROJ, mmproj=TEXT))
 
 
 def test_close_twice_and_nothing_after() -> None:
-    captioner = LlavaCaptioner(CONFIG)
+    captioner = open_captioner()
     captioner.close()
     captioner.close()
     with pytest.raises(RuntimeError, match="closed"):
-        captioner.caption(Image.new("RGB", (50, 50)), [WHOLE])
+        next(captioner.caption([], Event()))
 
 
 def test_settings_travel_to_a_worker() -> None:
     assert pickle.loads(pickle.dumps(CONFIG)) == CONFIG
 
 
-def test_many_captions_take_no_more_memory(captioner: LlavaCaptioner) -> None:
+def test_many_captions_take_no_more_memory(captioner: LlamaCaptioner) -> None:
     image = Image.new("RGB", (400, 300), (214, 32, 34))
     process = psutil.Process()
     for _ in range(20):
@@ -330,23 +329,26 @@ def test_many_captions_take_no_more_memory(captioner: LlavaCaptioner) -> None:
 def test_other_families_run_too(write: Callable[[Path], tuple[Path, Path]], tmp_path: Path) -> None:
     model, mmproj = write(tmp_path)
     code = f"""
-import json
+import json, sys
+sys.path += {[str(TEXT.parent), str(Path(__file__).parent)]!r}
 from pathlib import Path
+from asking import FOLLOW_UP, captions, open_captioner
 from PIL import Image
-from photosearch.captioning.llava import LlavaCaptioner
 from photosearch.captioning.models import CaptionerConfig
-from photosearch.imaging.crops import WHOLE
-captioner = LlavaCaptioner(CaptionerConfig(
-    "other", Path({str(model)!r}), Path({str(mmproj)!r}), max_tokens=12, threads=1))
-sizes = ((600, 450), (100, 100), (1, 1), (3000, 2), (20, 30000), (2000, 3000))
-pictures = [Image.linear_gradient("L").convert("RGB").resize(size) for size in sizes]
-said = [[c.text for picture in pictures for c in captioner.caption(picture, [WHOLE])]
-        for _ in range(2)]
-captioner.close()
+from photosearch.captioning.recipes import Recipe
+said = []
+for sequences in (1, 4, 1):
+    captioner = open_captioner(CaptionerConfig(
+        "other", Path({str(model)!r}), Path({str(mmproj)!r}),
+        Recipe(max_tokens=dict(whole=12), follow_up=FOLLOW_UP), threads=1, sequences=sequences))
+    sizes = ((600, 450), (100, 100), (1, 1), (3000, 2), (20, 30000), (2000, 3000))
+    pictures = (Image.linear_gradient("L").convert("RGB").resize(size) for size in sizes)
+    said.append([[c.raw or c.text for c in found] for found in captions(captioner, pictures)])
+    captioner.close()
 print(json.dumps(said))
 """
     done = in_a_process_of_its_own(code)
     assert done.returncode == 0, done.stderr
-    first, again = json.loads(done.stdout)
-    assert first == again
-    assert len(first) == 6
+    first, together, again = json.loads(done.stdout)
+    assert first == together == again
+    assert [len(found) for found in first] == [2] * 6
