@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -39,8 +39,13 @@ class CaptionSettings:
         str, Meta(pattern=_ONE_LINE, max_length=100, description="Which views get a caption.")
     ] = "standard"
     prompts: Annotated[
-        str, Meta(pattern=_ONE_LINE, max_length=100, description="What the model is asked.")
-    ] = "detailed"
+        str,
+        Meta(
+            pattern=_ONE_LINE,
+            max_length=100,
+            description="What the model is asked; empty for what the plan is meant for.",
+        ),
+    ] = ""
     language: Annotated[
         str,
         Meta(
@@ -139,7 +144,7 @@ class Setting:
 
     def check(self, value: object) -> Value:
         """Return a value from a file; raises UsageError where it is none of this setting."""
-        return self._converted(value, tomlkit.item(value).as_string(), strict=True)
+        return self._converted(value, as_toml(value), strict=True)
 
     def _converted(self, value: object, shown: str, *, strict: bool) -> Value:
         try:
@@ -190,6 +195,11 @@ def _instead(key: str) -> str:
     return f"; did you mean {close[0]}?" if close else "; `photosearch settings` lists them all."
 
 
+def as_toml(value: object) -> str:
+    """Return a value as it is written in the file."""
+    return tomlkit.item(value).as_string()
+
+
 def sample() -> str:
     """Return a settings file that sets nothing and explains everything."""
     lines = [
@@ -202,7 +212,7 @@ def sample() -> str:
         if begins != section:
             section = begins
             lines += ["", f"[{section}]"]
-        lines += [f"# {each.description}", f"# {name} = {tomlkit.item(each.default).as_string()}"]
+        lines += [f"# {each.description}", f"# {name} = {as_toml(each.default)}"]
     return "\n".join(lines) + "\n"
 
 
@@ -225,11 +235,14 @@ class SettingsFile:
         """
         return self._checked(self._read())
 
-    def set(self, key: str, text: str) -> Settings:
+    def set(
+        self, key: str, text: str, check: Callable[[Settings], object] = lambda _: None
+    ) -> Settings:
         """Save a setting from its text, as "22:00-07:00", "4" or "true", and return them all.
 
-        Raises UsageError if the text is no such value, or the file is wrong beside it; nothing is
-        saved then. Raises UnavailableError, DiskFullError among them, if it can't be saved.
+        `check` gets what would be saved and raises where that can't be. Raises UsageError if the
+        text is no such value, or the file is wrong beside it; nothing is saved in either case.
+        Raises UnavailableError, DiskFullError among them, if it can't be saved.
         """
         value = setting(key).parse(text)
         section, _, name = key.partition(".")
@@ -239,6 +252,7 @@ class SettingsFile:
             table[name] = value
         changed = document.as_string()
         settings = self._checked(changed)
+        check(settings)
         self._write(changed)
         return settings
 

@@ -121,6 +121,15 @@ def test_a_good_value_mends_a_wrong_one_but_does_not_hide_another(file):
     assert file.set("captions.threads", "2").captions.threads == 2
 
 
+def test_what_others_refuse_is_not_saved(file):
+    def check(settings):
+        raise UsageError(f"There is no plan {settings.captions.plan}.")
+
+    with pytest.raises(UsageError, match="There is no plan x"):
+        file.set("captions.plan", "x", check)
+    assert file.load() == Settings()
+
+
 def test_comments_and_line_ends_of_the_user_survive(file):
     written = (
         "# mine\r\n[schedule]   # nights\r\nhours = '22:00-06:00' # while I sleep\r\n"
