@@ -103,15 +103,14 @@ class CatalogueModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     def find_files(self, models: Path) -> tuple[Path, Path] | None:
         """Return model and mmproj where both are in the model's folder, or in `models` itself.
 
-        There, put by hand, a file counts only if its size is right.
+        They may have been put there by hand; a file of another size is another file.
         """
         found = []
         for file in self.files:
-            inside, beside = self.folder(models) / file.name, models / file.name
-            if inside.is_file():
-                found.append(inside)
-            elif beside.is_file() and _is_about(beside.stat().st_size, file):
-                found.append(beside)
+            for path in (self.folder(models) / file.name, models / file.name):
+                if path.is_file() and _is_about(path.stat().st_size, file):
+                    found.append(path)
+                    break
         return (found[0], found[1]) if len(found) == 2 else None
 
 
