@@ -46,6 +46,17 @@ def test_settings_are_listed_with_meaning_and_default(photosearch):
     assert all(row["value"] == row["default"] and row["description"] for row in json.loads(out))
 
 
+def test_plans_and_prompts_are_named_own_ones_among_them(photosearch, paths):
+    paths.prompts.write_text('[mine]\nabout = "Birds."\nquestion = "Which birds are there?"\n')
+    _, out, _ = photosearch("settings")
+    assert "There are: standard, paper, thrifty" in out
+    assert ", mine." in out
+    _, out, _ = photosearch("settings", "captions.prompts", "--json")
+    (row,) = json.loads(out)
+    assert {"detailed", "mine"} <= set(row["choices"])
+    assert all(photosearch("settings", row["key"], name)[0] == 0 for name in row["choices"])
+
+
 def test_a_setting_is_saved_shown_and_set_back(photosearch, paths, state):
     code, out, _ = photosearch("settings", "schedule.hours", "22:00-07:00")
     assert (code, out.splitlines()[0]) == (0, 'schedule.hours = "22:00-07:00"  (default: "")')

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from photosearch.captioners import chosen_plan, chosen_recipe
+from photosearch.captioning.recipes import plans, prompts
 from photosearch.captioning.schedule import parse_hours
 from photosearch.cli.common import EXIT_DONE, JSON_OPTION, print_json
 from photosearch.domain import Status, display_path
@@ -50,27 +52,37 @@ def settings_command(
     if not shown and not default:
         setting(key)
     if as_json:
-        print_json([_as_json(each, settings) for each in shown])
+        print_json([_as_json(each, settings, _choices(each, paths)) for each in shown])
     else:
         for each in shown:
-            _print(each, settings)
+            _print(each, settings, _choices(each, paths))
     return EXIT_DONE
 
 
-def _as_json(each: Setting, settings: Settings) -> dict[str, Any]:
-    return {
+def _choices(each: Setting, paths: AppPaths) -> list[str]:
+    """Return the names that there are now, where a setting takes a name."""
+    if each.key == "captions.plan":
+        return list(plans())
+    return list(prompts(paths.prompts)) if each.key == "captions.prompts" else []
+
+
+def _as_json(each: Setting, settings: Settings, choices: Sequence[str]) -> dict[str, Any]:
+    row = {
         "key": each.key,
         "value": settings[each.key],
         "default": each.default,
         "description": each.description,
     }
+    return {**row, "choices": choices} if choices else row
 
 
-def _print(each: Setting, settings: Settings) -> None:
+def _print(each: Setting, settings: Settings, choices: Sequence[str]) -> None:
     value = settings[each.key]
     changed = "" if value == each.default else f"  (default: {as_toml(each.default)})"
     click.echo(f"{each.key} = {display_path(as_toml(value))}{changed}")
     click.echo(f"    {each.description}")
+    if choices:
+        click.echo(f"    There are: {', '.join(map(display_path, choices))}.")
 
 
 @click.command("run-now")

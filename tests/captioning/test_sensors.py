@@ -2,7 +2,6 @@
 
 import collections
 import os
-import pty
 import shutil
 import signal
 import socket
@@ -22,6 +21,8 @@ from photosearch.captioning.sensors import Sensors
 
 if sys.platform != "linux":
     pytest.skip("tries Linux' ways to ask", allow_module_level=True)
+
+import pty
 
 import jeepney
 from jeepney.io.blocking import open_dbus_connection
@@ -137,9 +138,9 @@ def move_mouse(display, x, y):
 def test_x11_idle_time_rises_and_falls_with_the_mouse(x_server, x_display):
     probe = X11Idle(x_server[0])
     move_mouse(x_display, 5, 5)
-    assert until(lambda: probe.read() >= 0.4)
+    assert until(lambda: probe.read() >= 1.0)
     move_mouse(x_display, 50, 50)
-    assert probe.read() < 0.3
+    assert probe.read() < 0.9
     probe.close()
     probe.close()
 
@@ -272,7 +273,7 @@ def test_no_bus_is_unknown_at_once(address):
     started = time.monotonic()
     assert MutterIdle(address).read() is None
     assert LogindIdle(address).read() is None
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 2
 
 
 def test_a_bus_that_hangs_is_given_up(bus):
@@ -506,7 +507,7 @@ def test_sensors_see_the_user_return_within_a_blink(x_server, x_display, monkeyp
         move_mouse(x_display, 9, 9)
         moved = time.monotonic()
         assert until(lambda: watched.idle_s() < 0.5)
-        assert time.monotonic() - moved < 0.6
+        assert time.monotonic() - moved < 1.0
     finally:
         watched.close()
     watched.close()
@@ -536,7 +537,7 @@ def test_a_probe_that_hangs_holds_nobody_up(monkeypatch):
     assert watch.latest() == 7.0
     monkeypatch.setattr(sensors, "_STALE_S", 0.0)
     assert watch.latest() is None
-    assert time.monotonic() - started < 0.1
+    assert time.monotonic() - started < 1
     watch.close()
     assert time.monotonic() - started < 2
     assert not probe.closed
