@@ -1,10 +1,11 @@
-"""Mended copies of LLaVA's projector files, for a llama.cpp that feeds pictures wrongly.
+"""Mended copies of projector files, for a llama.cpp that shows pictures wrongly to the model.
 
-Two defects of llama.cpp hit the CLIP towers of LLaVA, BakLLaVA, Yi-VL and MobileVLM, whose first
-token stands for the whole picture (the class token). Both can be made up for in the file:
-the class token is put after the patches, but positions are counted as if it came first, so each
-patch gets its neighbour's position (llama.cpp issue 25814); and one transformer layer too few is
-run, because both converter and llama.cpp leave out the last one (issue 25817).
+Two defects of llama.cpp hit vision towers whose first token stands for the whole picture (the class
+token). Both can be made up for in the file. The class token is put after the patches, but positions
+are counted as if it came first, so each patch gets its neighbour's position: LLaVA, BakLLaVA,
+Yi-VL, MobileVLM (llama.cpp issue 25814, where the first patch is lost as well) and InternVL. And
+LLaVA and its kin are run with one layer too few, because both converter and llama.cpp leave out the
+last one (issue 25817).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import shutil
 import struct
 import tempfile
 from dataclasses import dataclass
-from enum import Flag, auto
+from enum import Flag, StrEnum, auto
 from io import BufferedReader
 from pathlib import Path
 from typing import IO
@@ -37,9 +38,6 @@ Embeddings = npt.NDArray[np.float32]
 _BY, _SOURCE, _ROTATED = "photosearch.mended", "photosearch.mended.source", "photosearch.rotated"
 _FEATURE_LAYER = "clip.vision.feature_layer"
 _POSITIONS = "v.position_embd.weight"
-# What llama.cpp runs as the graph of tools/mtmd/models/llava.cpp, but for GLM-Edge, which has no
-# class token and whose layers are counted right.
-_PROJECTORS = frozenset({"mlp", "mlp_norm", "ldp", "ldpv2"})
 # Projectors that keep one vector a patch, in the order of the patches.
 _ROW_A_PATCH = frozenset({"mlp", "mlp_norm"})
 # Layers of OpenAI's and OpenCLIP's towers (B, L, H, g, bigG) by width.
@@ -51,8 +49,26 @@ _PATIENCE_S = 600
 _SPARE_BYTES = 16 * _MIB
 
 
+class Family(StrEnum):
+    """Models that llama.cpp runs by the same graph, by the best known of them."""
+
+    LLAVA = "LLaVA"
+    INTERNVL = "InternVL"
+
+
+# GLM-Edge runs by LLaVA's graph as well, but without class token and with all its layers. CogVLM's
+# graph seems to have InternVL's defect: untried, so left alone.
+_FAMILIES = {
+    "mlp": Family.LLAVA,
+    "mlp_norm": Family.LLAVA,
+    "ldp": Family.LLAVA,
+    "ldpv2": Family.LLAVA,
+    "internvl": Family.INTERNVL,
+}
+
+
 class Defect(Flag):
-    """What a llama.cpp does wrong with CLIP towers."""
+    """What a llama.cpp does wrong with towers that have a class token."""
 
     NONE = 0
     CLASS_TOKEN = auto()
@@ -74,24 +90,27 @@ class Mends:
         return self.rotate or self.feature_layer is not None
 
 
-def may_need_mending(projector: GgufHeader) -> bool:
-    """Return whether `projector` has a CLIP tower with a class token, and is no mended copy."""
-    return (
+def family_at_risk(projector: GgufHeader) -> Family | None:
+    """Return the family whose defects can hit `projector`; None without class token, if mended."""
+    columns, rows, *others = (*projector.shapes.get(_POSITIONS, ()), 0, 0)
+    at_risk = (
         projector.architecture == "clip"
-        and _projector_type(projector) in _PROJECTORS
         and "v.class_embd" in projector.shapes
-        and len(projector.shapes.get(_POSITIONS, ())) == 2
+        and columns * rows > 0
+        and set(others) <= {0, 1}
         and _BY not in projector.keys
     )
+    return _FAMILIES.get(_projector_type(projector)) if at_risk else None
 
 
 def needed_mends(projector: GgufHeader, defects: Defect) -> Mends:
-    """Return what to change in `projector` for a llama.cpp with `defects`; nothing if sound."""
-    if not may_need_mending(projector):
+    """Return what to change in `projector` for a llama.cpp that runs its family with `defects`."""
+    family = family_at_risk(projector)
+    if family is None:
         return Mends()
     stored = projector.number("clip.vision.block_count") or 0
     layer = None
-    if _FEATURE_LAYER not in projector.keys and stored:
+    if family is Family.LLAVA and stored and _FEATURE_LAYER not in projector.keys:
         # LLaVA takes the last but one layer's output. Converters drop the last layer, but a file
         # may hold the whole tower.
         width = projector.number("clip.vision.embedding_length") or 0
@@ -108,7 +127,7 @@ def mend(mmproj: Path, target: Path, mends: Mends) -> None:
     SHA-256 of the original. Raises ModelError for a damaged file, DiskFullError, and
     UnavailableError where the copy can't be written or the original changes meanwhile.
     """
-    if not may_need_mending(GgufHeader(mmproj)):
+    if family_at_risk(GgufHeader(mmproj)) is None:
         raise ModelError(f"{display_path(mmproj)} holds nothing that could be mended.")
     temporary: Path | None = None
     try:
@@ -216,7 +235,7 @@ def _write(original: BufferedReader, copy: IO[bytes], mends: Mends) -> None:
     digest = hashlib.file_digest(original, "sha256").hexdigest()
     size = original.seek(0, os.SEEK_END)
     values = [
-        _string(_BY, f"by photosearch, for a llama.cpp with issues 25814 and 25817: {mends}"),
+        _string(_BY, f"by photosearch, for a llama.cpp that puts the class token last: {mends}"),
         _string(_SOURCE, f"{size} bytes, SHA-256 {digest}"),
         _key(_ROTATED, gguf.GGUFValueType.BOOL) + struct.pack("<?", mends.rotate),
     ]
@@ -240,7 +259,7 @@ def _write(original: BufferedReader, copy: IO[bytes], mends: Mends) -> None:
         positions = next(tensor for tensor in reader.tensors if tensor.name == _POSITIONS)
         copy.seek(int(positions.data_offset) + moved)
         # Rows of patches, then the class token's: quantised rows are whole as well.
-        copy.write(np.roll(positions.data, -1, axis=0).tobytes())
+        copy.write(np.roll(positions.data, -1, axis=-2).tobytes())
 
 
 def _key(name: str, kind: gguf.GGUFValueType) -> bytes:

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photosearch.captioning.gguf_header import GgufHeader
-from photosearch.captioning.llama.selftest import encode, self_test_apart
+from photosearch.captioning.llama.selftest import encode, explain
 from photosearch.captioning.mending import Mends, in_place, mend
 
 Array = npt.NDArray[np.float32]
@@ -248,7 +248,7 @@ def main() -> int:
     for name, figures in table.items():
         shown = ", ".join(f"{what} {value:.4f}" for what, value in figures.items())
         print(f"{name + ':':32} {shown}")
-    print(self_test_apart().sentence())
+    print(explain()[1])
     if arguments.json:
         arguments.json.write_text(json.dumps(table, indent=2))
     return 0

@@ -17,8 +17,10 @@ from gguf_files import TEXT
 from photosearch.captioning import mending
 from photosearch.captioning.gguf_header import GgufHeader
 from photosearch.captioning.llama import selftest
+from photosearch.captioning.llama.tiny_towers import SIDE, TinyTower, write_text_model
 from photosearch.captioning.mending import (
     Defect,
+    Family,
     Mends,
     in_place,
     lacks_first_patch,
@@ -62,7 +64,7 @@ def copies_in(cache):
 
 @pytest.fixture(scope="module")
 def tried():
-    return selftest.self_test_apart()
+    return {result.family: result for result in selftest.self_test_apart()}
 
 
 @pytest.fixture
@@ -77,10 +79,10 @@ def test_mended_vectors_are_torchs(tmp_path, tried):
     script("--json", str(tmp_path / "figures.json"))
     figures = json.loads((tmp_path / "figures.json").read_text())
     converted = figures["as converted"]
-    if tried.defects == Defect.NONE:
+    if tried[Family.LLAVA].defects == Defect.NONE:
         assert converted["same row"] > 0.999
         return
-    assert tried.defects == BOTH
+    assert tried[Family.LLAVA].defects == BOTH
     assert max(converted.values()) < 0.7
     assert max(figures["feature_layer"].values()) < 0.8
     assert max(figures["positions rotated"].values()) < 0.9
@@ -98,25 +100,50 @@ def test_the_stored_vectors_are_torchs():
 
 
 def test_the_self_test_tells_what_the_installed_llama_cpp_does(tried):
-    # 0.3.36 is pinned. When another is, and shows pictures rightly, this becomes NONE.
-    assert tried.defects == BOTH
-    assert not tried.class_token_ok
-    assert not tried.layer_count_ok
-    assert tried.cosine < 0.9
+    # 0.3.36 is pinned. When another is, and shows pictures rightly, these become NONE.
+    llava, internvl = tried[Family.LLAVA], tried[Family.INTERNVL]
+    assert llava.defects == BOTH
+    assert not llava.class_token_ok
+    assert not llava.layer_count_ok
+    assert llava.cosine < 0.9
+    assert internvl.defects == Defect.CLASS_TOKEN
+    assert not internvl.class_token_ok
+    assert internvl.layer_count_ok
+    assert internvl.cosine < 0.9
     fine, sentence = selftest.explain()
     assert fine
-    assert "0.3.36" in sentence
-    assert "25814" in sentence
-    assert "mended copy" in sentence
+    assert sentence.startswith("The installed llama.cpp (llama-cpp-python 0.3.36) shows")
+    assert "to LLaVA with each part in its neighbour's place and one layer too early" in sentence
+    assert "to InternVL with each part in its neighbour's place (" in sentence
+    assert sentence.count("mended copy") == 2
 
 
-@pytest.mark.parametrize("defects", selftest._KNOWN)
-def test_the_self_test_knows_each_defect_by_its_vectors(monkeypatch, defects):
+@pytest.mark.parametrize(
+    ("family", "defects"),
+    [(family, defects) for family in Family for defects in TinyTower(family).defects],
+)
+def test_the_self_test_knows_each_defect_by_its_vectors(monkeypatch, family, defects):
     def other_program(model, mmproj, pixels):
-        return [selftest._expected(selftest._weights(), pixels, defects)]
+        return [TinyTower(family).vectors(pixels, defects)]
 
     monkeypatch.setattr(selftest, "encode", other_program)
-    assert selftest.self_test().defects == defects
+    assert selftest.self_test(family).defects == defects
+
+
+@pytest.mark.parametrize("family", Family)
+def test_the_tiny_towers_are_right_once_mended(tmp_path, family):
+    tower = TinyTower(family)
+    write_text_model(tmp_path / "text.gguf")
+    tower.write(tmp_path / "tower.gguf")
+    usable = selftest.usable_mmproj(tmp_path / "tower.gguf", tmp_path / "cache")
+    pixels = np.random.default_rng(2).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
+    (vectors,) = selftest.encode(tmp_path / "text.gguf", usable, pixels)
+    reference = tower.vectors(pixels, Defect.NONE)
+    if lacks_first_patch(GgufHeader(usable)):
+        vectors, reference = in_place(vectors)[1:], reference[1:]
+    assert cosine(vectors, reference) > 0.999
+    # InternVL's graph drops the class token, wherever it stands: nothing is lost.
+    assert len(vectors) == 16 - (family is Family.LLAVA)
 
 
 def test_an_unknown_fault_is_not_mended(monkeypatch, mmproj, tmp_path):
@@ -124,15 +151,16 @@ def test_an_unknown_fault_is_not_mended(monkeypatch, mmproj, tmp_path):
     monkeypatch.setattr(selftest, "encode", lambda *_: [rng.random((16, 32), np.float32)])
     tried = selftest.self_test()
     assert tried.defects is None
-    assert "nothing is mended" in tried.sentence()
+    assert not (tried.class_token_ok or tried.layer_count_ok)
+    assert "can't be mended" in tried.finding()
     assert selftest.usable_mmproj(mmproj, tmp_path / "cache") == mmproj
     assert not (tmp_path / "cache").exists()
 
 
 def test_a_sound_llama_cpp_gets_the_file_as_it_is(monkeypatch, mmproj, tmp_path):
-    sound = selftest.SelfTest(1.0, Defect.NONE)
-    monkeypatch.setattr(selftest, "self_test", lambda: sound)
-    assert "as it should" in sound.sentence()
+    sound = selftest.SelfTest(Family.LLAVA, 1.0, Defect.NONE)
+    monkeypatch.setattr(selftest, "self_test", lambda family: sound)
+    assert "as it should" in sound.finding()
     assert selftest.usable_mmproj(mmproj, tmp_path / "cache") == mmproj
 
 
@@ -202,7 +230,8 @@ def variant(path, *, pinpoints=None, leave_out=(), block_count=None, width=None,
         ({"extra": {"clip.projector_type": "mlp_norm"}}, BOTH, Mends(True, 3)),
         ({"extra": {"clip.projector_type": "ldp"}}, BOTH, Mends(True, 3)),
         ({"extra": {"clip.projector_type": "ldpv2"}}, BOTH, Mends(True, 3)),
-        ({"extra": {"clip.projector_type": "internvl"}}, BOTH, Mends()),
+        ({"extra": {"clip.projector_type": "internvl"}}, Defect.CLASS_TOKEN, Mends(True)),
+        ({"extra": {"clip.projector_type": "cogvlm"}}, BOTH, Mends()),
         ({"leave_out": {"v.class_embd"}}, BOTH, Mends()),
         # Newer converters name the layer.
         ({"extra": {"clip.vision.feature_layer": [3]}}, BOTH, Mends(True)),
@@ -219,7 +248,7 @@ def test_what_is_mended_depends_on_file_and_llama_cpp(tmp_path, changes, defects
 
 
 def test_a_tower_without_class_token_is_left_alone(tmp_path, monkeypatch):
-    def never():
+    def never(family):
         raise AssertionError("tried for nothing")
 
     monkeypatch.setattr(selftest, "self_test", never)

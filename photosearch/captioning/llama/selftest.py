@@ -1,6 +1,6 @@
-"""Whether the installed llama.cpp shows pictures to LLaVA as it should: tried, not looked up.
+"""Whether the installed llama.cpp shows pictures to models as it should: tried, not looked up.
 
-A tiny LLaVA of known weights is run through llama.cpp, and what comes out is compared with what
+A tiny tower of known weights is run through llama.cpp, and what comes out is compared with what
 sound, and what known defective, programs would give.
 """
 
@@ -18,12 +18,18 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import gguf
 import numpy as np
 import numpy.typing as npt
 
 from photosearch.captioning.gguf_header import GgufHeader
-from photosearch.captioning.mending import Defect, may_need_mending, mended_copy, needed_mends
+from photosearch.captioning.llama.tiny_towers import SIDE, Array, TinyTower, write_text_model
+from photosearch.captioning.mending import (
+    Defect,
+    Family,
+    family_at_risk,
+    mended_copy,
+    needed_mends,
+)
 from photosearch.errors import ModelError, UnavailableError
 
 # An abort in llama.cpp would start a debugger where one is installed, and wait for it.
@@ -32,33 +38,27 @@ os.environ.setdefault("GGML_NO_BACKTRACE", "1")
 import llama_cpp
 from llama_cpp import mtmd_cpp
 
-Array = npt.NDArray[np.float32]
-
-_SIDE, _PATCH, _WIDTH, _HEADS, _FEED_FORWARD = 56, 14, 32, 2, 64
-_PATCHES = (_SIDE // _PATCH) ** 2
-_STORED_LAYERS = 2
-_EPSILON = 1e-5
 # llama.cpp computes in half precision in places; the defects cost far more.
 _SAME = 0.995
 _DEADLINE_S = 60.0
 _SILENCE = llama_cpp.llama_log_callback(lambda _level, _text, _data: None)
-_KNOWN = (Defect.NONE, Defect.CLASS_TOKEN, Defect.LAYER, Defect.CLASS_TOKEN | Defect.LAYER)
 
 
 @dataclass(frozen=True, slots=True)
 class SelfTest:
-    """What the installed llama.cpp does with a CLIP tower that has a class token.
+    """What the installed llama.cpp does with a tower of `family`.
 
     `cosine` is the mean over all patches between its vectors and the right ones. `defects` is None
     where its vectors are neither right nor wrong in a known way.
     """
 
+    family: Family
     cosine: float
     defects: Defect | None
 
     @property
     def class_token_ok(self) -> bool:
-        """Whether the class token stands first."""
+        """Whether each patch has its own position."""
         return self.defects is not None and Defect.CLASS_TOKEN not in self.defects
 
     @property
@@ -66,54 +66,53 @@ class SelfTest:
         """Whether all layers that the file holds are run."""
         return self.defects is not None and Defect.LAYER not in self.defects
 
-    def sentence(self) -> str:
-        """Return what this means, for the user."""
-        which = f"The installed llama.cpp (llama-cpp-python {version('llama-cpp-python')})"
-        measured = f"cosine {self.cosine:.2f} to the reference instead of 1.00"
+    def finding(self) -> str:
+        """Return what this means, as the end of a sentence about llama.cpp."""
         if self.defects is None:
             return (
-                f"{which} gives LLaVA's pictures in a way that is neither right nor known "
-                f"({measured}): nothing is mended, and captions by LLaVA may be poor."
+                f"shows pictures to {self.family} in a way that is neither right nor known "
+                f"(cosine {self.cosine:.2f}), which can't be mended: its captions may be poor"
             )
         if not self.defects:
-            return f"{which} shows pictures to LLaVA as it should (cosine {self.cosine:.3f})."
+            return f"shows pictures to {self.family} as it should (cosine {self.cosine:.3f})"
         faults = {
-            Defect.CLASS_TOKEN: "with each part of the picture in its neighbour's place",
+            Defect.CLASS_TOKEN: "with each part in its neighbour's place",
             Defect.LAYER: "one layer too early",
         }
         what = " and ".join(text for defect, text in faults.items() if defect in self.defects)
         return (
-            f"{which} shows pictures to LLaVA {what} ({measured}; llama.cpp issues 25814 and "
-            "25817). Photosearch makes up for it with a mended copy of the model's projector."
+            f"shows pictures to {self.family} {what} (cosine {self.cosine:.2f} to what they should "
+            "be), for which a mended copy of the model's projector makes up"
         )
 
 
-def self_test() -> SelfTest:
-    """Try llama.cpp in this process, in about a tenth of a second.
+def self_test(family: Family = Family.LLAVA) -> SelfTest:
+    """Try llama.cpp in this process, in some hundredths of a second.
 
     Belongs in a worker or child process: llama.cpp may abort. Leaves llama.cpp's log as it is set.
-    Raises ModelError when llama.cpp can't even load the tiny model.
+    Raises ModelError when llama.cpp can't even load the tiny model, UnavailableError where there
+    is no room for temporary files.
     """
-    weights = _weights()
-    pixels = np.random.default_rng(1).integers(0, 256, (_SIDE, _SIDE, 3), np.uint8)
+    tower = TinyTower(family)
+    pixels = np.random.default_rng(1).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
     try:
         with tempfile.TemporaryDirectory(prefix="photosearch-") as folder:
             model, mmproj = Path(folder) / "text.gguf", Path(folder) / "mmproj.gguf"
-            _write_text(model)
-            _write_vision(mmproj, weights)
+            write_text_model(model)
+            tower.write(mmproj)
             vectors = encode(model, mmproj, pixels)[0]
     except OSError as error:
         raise UnavailableError(
-            f"llama.cpp can't be tried: the folder for temporary files is unusable: "
+            "llama.cpp can't be tried, for the folder for temporary files is unusable: "
             f"{error.strerror}."
         ) from error
-    cosines = {known: _cosine(vectors, _expected(weights, pixels, known)) for known in _KNOWN}
-    nearest = max(_KNOWN, key=cosines.__getitem__)
-    return SelfTest(cosines[Defect.NONE], nearest if cosines[nearest] >= _SAME else None)
+    cosines = {known: _cosine(vectors, tower.vectors(pixels, known)) for known in tower.defects}
+    nearest = max(cosines, key=cosines.__getitem__)
+    return SelfTest(family, cosines[Defect.NONE], nearest if cosines[nearest] >= _SAME else None)
 
 
-def self_test_apart() -> SelfTest:
-    """Try llama.cpp in a child process, which may end in any way.
+def self_test_apart() -> list[SelfTest]:
+    """Try llama.cpp with each family in a child process, which may end in any way.
 
     Raises UnavailableError when it does not end in time or without an answer.
     """
@@ -131,21 +130,19 @@ def self_test_apart() -> SelfTest:
         child.join()
         child.close()
         ours.close()
-    if isinstance(answer, SelfTest):
+    if isinstance(answer, list):
         return answer
-    raise UnavailableError(
-        f"The installed llama.cpp (llama-cpp-python {version('llama-cpp-python')}) failed on a "
-        "tiny model: install it anew."
-    )
+    raise UnavailableError(f"{_which()} failed on a tiny model: install it anew.")
 
 
 def explain() -> tuple[bool, str]:
-    """Return whether LLaVA's pictures are shown rightly, if need be by mending, and a sentence."""
+    """Return whether pictures are shown rightly, if need be by mending, and sentences on it."""
     try:
-        result = self_test_apart()
+        results = self_test_apart()
     except UnavailableError as error:
         return False, str(error)
-    return result.defects is not None, result.sentence()
+    known = all(result.defects is not None for result in results)
+    return known, f"{_which()} {'; it '.join(result.finding() for result in results)}."
 
 
 def usable_mmproj(mmproj: Path, cache: Path) -> Path:
@@ -155,9 +152,8 @@ def usable_mmproj(mmproj: Path, cache: Path) -> Path:
     DiskFullError and UnavailableError where a copy is needed and can't be made.
     """
     header = GgufHeader(mmproj)
-    if not may_need_mending(header):
-        return mmproj
-    defects = self_test().defects
+    family = family_at_risk(header)
+    defects = self_test(family).defects if family is not None else None
     mends = needed_mends(header, defects) if defects is not None else None
     return mended_copy(mmproj, cache, mends) if mends else mmproj
 
@@ -222,80 +218,11 @@ def _picture_chunks(projector: Any, pixels: npt.NDArray[np.uint8]) -> Iterator[l
 def _answer(theirs: Connection) -> None:
     llama_cpp.llama_log_set(_SILENCE, ctypes.c_void_p(0))
     mtmd_cpp.mtmd_helper_log_set(_SILENCE, ctypes.c_void_p(0))
-    theirs.send(self_test())
+    theirs.send([self_test(family) for family in Family])
 
 
-# --- the tiny model and what it should say ------------------------------------------------------
-
-
-def _weights() -> dict[str, Array]:
-    """Return the tensors of a CLIP tower and LLaVA's projector, innermost dimension last."""
-    rng = np.random.default_rng(0)
-
-    def spread(scale: float, *shape: int) -> Array:
-        return (rng.standard_normal(shape) * scale).astype(np.float32)
-
-    weights = {
-        "v.patch_embd.weight": spread(0.05, _WIDTH, 3, _PATCH, _PATCH),
-        "v.class_embd": spread(1.0, _WIDTH),
-        "v.position_embd.weight": spread(1.0, _PATCHES + 1, _WIDTH),
-        "v.pre_ln.weight": np.ones(_WIDTH, np.float32),
-        "v.pre_ln.bias": spread(0.1, _WIDTH),
-    }
-    square = (_WIDTH, _WIDTH)
-    linear = dict.fromkeys(("attn_q", "attn_k", "attn_v", "attn_out"), square)
-    linear |= {"ffn_up": (_FEED_FORWARD, _WIDTH), "ffn_down": (_WIDTH, _FEED_FORWARD)}
-    names = {"mm.0": square, "mm.2": square}
-    for i in range(_STORED_LAYERS):
-        names |= {f"v.blk.{i}.{name}": shape for name, shape in linear.items()}
-    for name, (out, into) in names.items():
-        weights[f"{name}.weight"] = spread(1.5 / into**0.5, out, into)
-        weights[f"{name}.bias"] = spread(0.1, out)
-    for i in range(_STORED_LAYERS):
-        for name in ("ln1", "ln2"):
-            weights[f"v.blk.{i}.{name}.weight"] = np.ones(_WIDTH, np.float32)
-            weights[f"v.blk.{i}.{name}.bias"] = spread(0.1, _WIDTH)
-    return weights
-
-
-def _expected(weights: dict[str, Array], pixels: npt.NDArray[np.uint8], defects: Defect) -> Array:
-    """Return the vectors that a llama.cpp with `defects` makes: CLIP (Radford et al. 2021) with
-    quick GELU, LLaVA-1.5's projector."""
-    normal = (pixels.astype(np.float32) / 255.0 - 0.5) / 0.5
-    count = _SIDE // _PATCH
-    cut = normal.reshape(count, _PATCH, count, _PATCH, 3).transpose(0, 2, 4, 1, 3)
-    patches = cut.reshape(_PATCHES, -1) @ weights["v.patch_embd.weight"].reshape(_WIDTH, -1).T
-    token = weights["v.class_embd"][None]
-    order = (patches, token) if Defect.CLASS_TOKEN in defects else (token, patches)
-    tokens: Array = np.concatenate(order)
-    x = _norm(tokens + weights["v.position_embd.weight"], weights, "v.pre_ln")
-    for i in range(_STORED_LAYERS - (Defect.LAYER in defects)):
-        block = f"v.blk.{i}"
-        y = _norm(x, weights, f"{block}.ln1")
-        q, k, v = (
-            _linear(y, weights, f"{block}.attn_{name}").reshape(len(y), _HEADS, -1).swapaxes(0, 1)
-            for name in "qkv"
-        )
-        scores = q @ k.swapaxes(1, 2) / np.sqrt(q.shape[2], dtype=np.float32)
-        shares = np.exp(scores - scores.max(2, keepdims=True))
-        shares /= shares.sum(2, keepdims=True)
-        x = x + _linear((shares @ v).swapaxes(0, 1).reshape(x.shape), weights, f"{block}.attn_out")
-        y = _linear(_norm(x, weights, f"{block}.ln2"), weights, f"{block}.ffn_up")
-        x = x + _linear(y / (1 + np.exp(-1.702 * y)), weights, f"{block}.ffn_down")
-    y = _linear(x[1:], weights, "mm.0")
-    y = 0.5 * y * (1 + np.tanh(np.sqrt(2 / np.pi) * (y + 0.044715 * y**3)))
-    return _linear(y.astype(np.float32), weights, "mm.2")
-
-
-def _linear(x: Array, weights: dict[str, Array], name: str) -> Array:
-    return x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
-
-
-def _norm(x: Array, weights: dict[str, Array], name: str) -> Array:
-    centred = x - x.mean(1, keepdims=True)
-    scaled = centred / np.sqrt((centred**2).mean(1, keepdims=True) + _EPSILON)
-    normed: Array = scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"]
-    return normed
+def _which() -> str:
+    return f"The installed llama.cpp (llama-cpp-python {version('llama-cpp-python')})"
 
 
 def _cosine(a: Array, b: Array) -> float:
@@ -303,62 +230,3 @@ def _cosine(a: Array, b: Array) -> float:
         return 0.0
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     return float(np.mean((a * b).sum(1) / np.maximum(lengths, 1e-12)))
-
-
-def _write_vision(path: Path, weights: dict[str, Array]) -> None:
-    writer = gguf.GGUFWriter(path, "clip")
-    writer.add_bool("clip.has_vision_encoder", True)
-    writer.add_string("clip.projector_type", "mlp")
-    writer.add_bool("clip.use_gelu", False)
-    sizes = {
-        "image_size": _SIDE,
-        "patch_size": _PATCH,
-        "embedding_length": _WIDTH,
-        "feed_forward_length": _FEED_FORWARD,
-        "block_count": _STORED_LAYERS,
-        "projection_dim": _WIDTH,
-        "attention.head_count": _HEADS,
-    }
-    for key, value in sizes.items():
-        writer.add_uint32(f"clip.vision.{key}", value)
-    writer.add_float32("clip.vision.attention.layer_norm_epsilon", _EPSILON)
-    writer.add_array("clip.vision.image_mean", [0.5, 0.5, 0.5])
-    writer.add_array("clip.vision.image_std", [0.5, 0.5, 0.5])
-    for name, array in weights.items():
-        writer.add_tensor(name, array)
-    _finish(writer)
-
-
-def _write_text(path: Path) -> None:
-    """Write a language model of one layer that knows single bytes; only its width matters."""
-    writer = gguf.GGUFWriter(path, "llama")
-    writer.add_context_length(64)
-    writer.add_embedding_length(_WIDTH)
-    writer.add_block_count(1)
-    writer.add_feed_forward_length(_FEED_FORWARD)
-    writer.add_head_count(_HEADS)
-    writer.add_head_count_kv(_HEADS)
-    writer.add_layer_norm_rms_eps(_EPSILON)
-    tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
-    kinds = gguf.TokenType
-    writer.add_tokenizer_model("llama")
-    writer.add_token_list(tokens)
-    writer.add_token_scores([0.0] * len(tokens))
-    writer.add_token_types([kinds.UNKNOWN, kinds.CONTROL, kinds.CONTROL, *[kinds.BYTE] * 256])
-    writer.add_vocab_size(len(tokens))
-    square, wide = (_WIDTH, _WIDTH), (_FEED_FORWARD, _WIDTH)
-    shapes = {"token_embd": (len(tokens), _WIDTH), "output_norm": (_WIDTH,)}
-    shapes |= {"output": (len(tokens), _WIDTH)}
-    shapes |= {f"blk.0.{name}": (_WIDTH,) for name in ("attn_norm", "ffn_norm")}
-    shapes |= {f"blk.0.attn_{name}": square for name in ("q", "k", "v", "output")}
-    shapes |= {"blk.0.ffn_gate": wide, "blk.0.ffn_up": wide, "blk.0.ffn_down": wide[::-1]}
-    for name, shape in shapes.items():
-        writer.add_tensor(f"{name}.weight", np.zeros(shape, np.float32))
-    _finish(writer)
-
-
-def _finish(writer: gguf.GGUFWriter) -> None:
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
