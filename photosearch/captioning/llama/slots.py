@@ -72,6 +72,8 @@ class SlotContext:
         self._batch = llama_cpp.llama_batch_init(self._room, 0, 1)
         self._slots = [_Slot() for _ in range(slots)]
         self._prefix: _Prefix | None = None
+        # Numbers that are not finite spoil what comes after them in a slot, though it is emptied.
+        self._spoiled: set[int] = set()
 
     def close(self) -> None:
         """Free the context; may be called twice."""
@@ -94,9 +96,14 @@ class SlotContext:
         self._slots[slot] = _Slot()
 
     def clear_all(self) -> None:
-        """Empty all slots."""
-        llama_cpp.llama_memory_clear(self._memory, False)
+        """Empty all slots, which makes each usable."""
+        llama_cpp.llama_memory_clear(self._memory, bool(self._spoiled))
         self._slots = [_Slot() for _ in self._slots]
+        self._spoiled.clear()
+
+    def usable_slots(self) -> list[int]:
+        """Return the slots in which a conversation may begin; the others wait for `clear_all`."""
+        return [slot for slot in range(self.count) if slot not in self._spoiled]
 
     def begin(self, slot: int, prompt: TokenizedPrompt, encode: Encode) -> int:
         """Empty the slot, take in a prompt, and return the first token of the answer."""
@@ -131,7 +138,7 @@ class SlotContext:
                 return {slot: self._single_step(slot, tokens[slot]) for slot in slots}
             found: dict[int, int | PhotosearchError] = {}
             for row, slot in enumerate(slots):
-                found[slot] = self._caught(row)
+                found[slot] = self._caught(row, slot)
             return found
         return {slot: self._single_step(slot, tokens[slot]) for slot in slots}
 
@@ -150,11 +157,11 @@ class SlotContext:
             self._decode([token], [slot], answers=1)
         except CaptionError as error:
             return error
-        return self._caught(0)
+        return self._caught(0, slot)
 
-    def _caught(self, row: int) -> int | PhotosearchError:
+    def _caught(self, row: int, slot: int) -> int | PhotosearchError:
         try:
-            return self._likeliest(row)
+            return self._likeliest(row, slot)
         except CaptionError as error:
             return error
 
@@ -164,7 +171,7 @@ class SlotContext:
             part = tokens[start : start + size]
             last = answers and start + size >= len(tokens)
             self._decode(part, [slot] * len(part), answers=int(last))
-        return self._likeliest(-1) if answers else -1
+        return self._likeliest(-1, slot) if answers else -1
 
     def _take_in_picture(self, slot: int, chunk: Chunk, embeddings: Embeddings) -> None:
         state = self._slots[slot]
@@ -207,12 +214,13 @@ class SlotContext:
             self._slots[slot].position += number
             self._slots[slot].used += number
 
-    def _likeliest(self, row: int) -> int:
+    def _likeliest(self, row: int, slot: int) -> int:
         logits = llama_cpp.llama_get_logits_ith(self._context, row)
         numbers = np.ctypeslib.as_array(logits, (self._model.token_count,))
         token = int(numbers.argmax())
         # One that is no number counts as the largest.
         if not np.isfinite(numbers[token]):
+            self._spoiled.add(slot)
             raise not_finite("language model")
         return token
 

@@ -99,18 +99,23 @@ class Writing:
         """Yield what is written about `photos`. Raises Interrupted."""
         views = self._views(photos)
         while True:
-            for slot in range(self._context.count):
-                if slot in self._active:
-                    continue
-                # What comes before it in line may be the answer to a photo without views.
-                while isinstance(found := self._take_next(views), PhotoAnswer):
-                    yield found
+            while (slot := self._free_slot()) is not None:
+                found = self._take_next(views)
                 if found is None:
                     break
-                yield from self._begin(slot, found)
-            if not self._active and self._next is None:
+                if isinstance(found, PhotoAnswer):
+                    yield found
+                else:
+                    yield from self._begin(slot, found)
+            if not self._active:
                 return
             yield from self._step()
+
+    def _free_slot(self) -> int | None:
+        if not self._active:
+            self._context.clear_all()
+        free = (n for n in self._context.usable_slots() if n not in self._active)
+        return next(free, None)
 
     def _views(self, photos: Iterable[PhotoViews]) -> Iterator[_View | PhotoAnswer]:
         for photo in photos:
@@ -184,8 +189,6 @@ class Writing:
 
     def _step(self) -> Iterator[PhotoAnswer]:
         self._model.interrupt.check()
-        if not self._active:
-            return
         tokens = self._context.step({slot: view.token for slot, view in self._active.items()})
         for slot, token in tokens.items():
             view = self._active.get(slot)
