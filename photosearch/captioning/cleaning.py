@@ -266,7 +266,9 @@ def _line(text: str) -> str:
 def _content(line: str, *, numbered: bool) -> tuple[str, bool]:
     """Return what a line says, and whether it stands by itself: heading, item or table row."""
     if line.strip().startswith("|") and line.strip().endswith("|") and line.count("|") > 2:
-        return ", ".join(filter(None, (cell.strip() for cell in line.split("|")))), True
+        row = ", ".join(filter(None, (cell.strip() for cell in line.split("|"))))
+        # A row of single letters would grow.
+        return (row if len(row) <= len(line) else row.replace(", ", " ")), True
     content = line
     for pattern in (_HEADING, _BULLET, _QUOTED_LINE, _NUMBER):
         if pattern is not _NUMBER or numbered:

@@ -259,6 +259,7 @@ def test_no_text_takes_long(piece):
 
 @given(raw=RAW, ended=st.booleans(), question=st.one_of(st.just(QUESTION), st.text(max_size=30)))
 @example(raw="A dog on the gra", ended=False, question=QUESTION)
+@example(raw="|a|b|c|d|e|", ended=True, question=QUESTION)
 @settings(max_examples=400, deadline=None)
 def test_cleaning_twice_changes_nothing_more(raw, ended, question):
     once = clean(raw, ended=ended, question=question)

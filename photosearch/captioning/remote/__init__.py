@@ -1,0 +1,1 @@
+"""Captioning by servers that the user entered."""
