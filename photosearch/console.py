@@ -32,7 +32,8 @@ from photosearch.errors import UnavailableError
 NO_MODEL = (
     "No vision language model yet: photos are found by the instant tagger's words only. With LLaVA "
     "(or another model in GGUF) photosearch also writes sentences about each photo and 17 parts "
-    "of it:\n  photosearch models use MODEL.gguf --mmproj MMPROJ.gguf"
+    "of it:\n  photosearch models use MODEL.gguf --mmproj MMPROJ.gguf\n"
+    "`photosearch models catalogue` lists models that can be downloaded."
 )
 
 _PLAIN_EVERY_S = 5.0

@@ -16,7 +16,7 @@ import psutil
 
 from photosearch.captioners import find_captioners
 from photosearch.captioning.model_store import ModelStore
-from photosearch.captioning.models import KnownModel
+from photosearch.captioning.models import KnownModel, ServerModel
 from photosearch.domain import (
     Caption,
     Failure,
@@ -315,6 +315,12 @@ class PhotoLibrary:
             )
         else:
             known = self._models.select(str(model))
+        self._ask()
+        return known
+
+    def use_server(self, server: ServerModel) -> ServerModel:
+        """Caption by servers that the user entered. UsageError for addresses that are none."""
+        known = self._models.use_server(server)
         self._ask()
         return known
 

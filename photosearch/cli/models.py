@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
 from photosearch import console
-from photosearch.captioning.models import KnownModel, LocalModel
+from photosearch.captioning.catalogue import catalogue
+from photosearch.captioning.memory import CONTEXT_TOKENS, gigabytes, memory_shape
+from photosearch.captioning.models import (
+    Endpoint,
+    KnownModel,
+    LocalModel,
+    ServerModel,
+    check_gguf,
+)
 from photosearch.cli.common import EXIT_DONE, EXIT_NOTHING, JSON_OPTION, print_json
+from photosearch.cli.downloads import download, list_catalogue, remove_files, warn_of_memory
 from photosearch.domain import display_path
+from photosearch.errors import CaptionerOfflineError, UsageError
 from photosearch.library import PhotoLibrary
 from photosearch.paths import AppPaths
 
@@ -41,35 +52,150 @@ def models_list(paths: AppPaths, as_json: bool) -> int:
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--mmproj", type=click.Path(path_type=Path), help="The projector's GGUF file.")
 @click.option("--name", help="A name of your own for it.")
+@click.option("--force", is_flag=True, help="Use it with too little memory, as with a GPU.")
 @click.pass_obj
-def models_use(paths: AppPaths, model: Path, mmproj: Path | None, name: str | None) -> int:
-    """Caption with MODEL: a GGUF file with its --mmproj, or the name of a model added before."""
+def models_use(
+    paths: AppPaths, model: Path, mmproj: Path | None, name: str | None, force: bool
+) -> int:
+    """Caption with MODEL.
+
+    MODEL is a GGUF file with its --mmproj, the name of a model added before, or one of the
+    catalogue that was downloaded, or whose files you put into the library's folder "models".
+    """
     with PhotoLibrary(paths) as library:
-        known = {} if mmproj is not None else {m.name: m for m in library.models.list()}
-        again = known.get(str(model))
-        if isinstance(again, LocalModel):
-            # A file or folder of the same name may happen to be here.
-            model, mmproj, name = again.model, again.mmproj, again.name
+        if mmproj is None:
+            known = {m.name: m for m in library.models.list()}.get(str(model))
+            if known is not None:
+                # A file or folder of the same name may happen to be here.
+                name = known.name
+                if isinstance(known, LocalModel):
+                    model, mmproj = known.model, known.mmproj
+            elif found := _downloaded(paths, str(model)):
+                name, (model, mmproj) = name or str(model), found
+        if mmproj is not None:
+            check_gguf(model, mmproj)
+            _check_memory(paths, name or model.stem, model, mmproj, force)
         chosen = library.use_model(model, mmproj, name)
+    click.echo(f"{chosen.name} captions from now on; captions by other models are kept.")
+    return EXIT_DONE
+
+
+@models.command("server")
+@click.argument("name")
+@click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS…")
+@click.option("--model", default="", help="Which of the server's models; else its only one.")
+@click.option(
+    "--at-once", default=4, show_default=True, help="How many requests each server takes at once."
+)
+@click.option("--key-env", default="", help="The environment variable that holds the key.")
+@click.option("--yes", is_flag=True, help="Do not ask whether photos may leave this computer.")
+@click.pass_obj
+def models_server(
+    paths: AppPaths,
+    name: str,
+    addresses: tuple[str, ...],
+    model: str,
+    at_once: int,
+    key_env: str,
+    yes: bool,
+) -> int:
+    """Caption by servers at ADDRESS…, as a model called NAME.
+
+    Any server that speaks OpenAI's protocol and takes pictures will do: llama-server, vLLM,
+    Ollama, LM Studio. Several share the work.
+    """
+    # It brings the client for the protocol, which takes a second to load.
+    from photosearch.captioning.remote.addresses import (  # noqa: PLC0415
+        base_url,
+        is_this_computer,
+    )
+    from photosearch.captioning.remote.client import list_models  # noqa: PLC0415
+
+    urls = [base_url(address) for address in addresses]
+    if away := [url for url in urls if not is_this_computer(url)]:
+        click.echo(
+            "Scaled-down copies of your photos, without their metadata, will leave this computer "
+            f"for {', '.join(away)}."
+        )
+        if any(url.startswith("http:") for url in away):
+            click.echo("Others in the same network could look at them (no https).")
+        if not yes:
+            _confirm()
+    endpoints = []
+    for url in urls:
+        endpoint = Endpoint(url, model, at_once, key_env)
+        try:
+            offered = list_models(endpoint)
+        except CaptionerOfflineError as error:
+            if not model:
+                raise
+            # Named and not there now: it may be started later.
+            click.echo(f"Note: {error}", err=True)
+            offered = [model]
+        endpoints.append(Endpoint(url, model or _only(url, offered), at_once, key_env))
+    with PhotoLibrary(paths) as library:
+        chosen = library.use_server(ServerModel(name, tuple(endpoints)))
     click.echo(f"{chosen.name} captions from now on; captions by other models are kept.")
     return EXIT_DONE
 
 
 @models.command("remove")
 @click.argument("name")
+@click.option("--files", is_flag=True, help="Delete its files, too, if photosearch fetched them.")
 @click.pass_obj
-def models_remove(paths: AppPaths, name: str) -> int:
-    """Forget the model NAME. Its files and its captions are kept."""
+def models_remove(paths: AppPaths, name: str, files: bool) -> int:
+    """Forget the model NAME. Its captions are kept, and its files, unless you say --files."""
     with PhotoLibrary(paths) as library:
-        library.remove_model(name)
-    click.echo(f"{display_path(name)} is forgotten; its files are still there.")
+        known = {m.name: m for m in library.models.list()}
+        if name in known or not files or name not in catalogue(paths.catalogue):
+            library.remove_model(name)
+        freed = remove_files(paths, name, known.pop(name, None), known.values()) if files else 0
+    if freed:
+        click.echo(f"{display_path(name)} is forgotten; {gigabytes(freed)} were deleted.")
+    elif files:
+        click.echo(f"{display_path(name)} is forgotten; it has no files in photosearch's folder.")
+    else:
+        click.echo(f"{display_path(name)} is forgotten; its files are still there.")
     return EXIT_DONE
+
+
+def _confirm() -> None:
+    if not sys.stdin.isatty():
+        raise UsageError("If that is what you want, say it with --yes.")
+    click.confirm("Go on?", abort=True)
+
+
+def _only(url: str, offered: list[str]) -> str:
+    if len(offered) != 1:
+        shown = ", ".join(display_path(model) for model in offered[:20]) or "none"
+        raise UsageError(f"Name one of the models of {url} with --model; it has {shown}.")
+    return offered[0]
+
+
+def _downloaded(paths: AppPaths, name: str) -> tuple[Path, Path] | None:
+    """Return the files of a catalogue's model; UsageError if they are not there."""
+    entry = catalogue(paths.catalogue).get(name)
+    if entry is None:
+        return None
+    found = entry.find_files(paths.model_files)
+    if found is None:
+        raise UsageError(
+            f"{entry.title} is not on this computer ({gigabytes(entry.download_bytes)}): "
+            f"photosearch models download {name} --use"
+        )
+    return found
+
+
+def _check_memory(paths: AppPaths, name: str, model: Path, mmproj: Path, force: bool) -> None:
+    entries = catalogue(paths.catalogue)
+    tokens = entries[name].shape.view_tokens if name in entries else CONTEXT_TOKENS
+    warn_of_memory(name, memory_shape(model, mmproj).need_bytes(tokens), entries.values(), force)
 
 
 def _where(known: KnownModel) -> dict[str, Any]:
     if isinstance(known, LocalModel):
         return {"model": str(known.model), "mmproj": str(known.mmproj)}
-    return {"servers": [endpoint.url for endpoint in known.endpoints]}
+    return {"servers": [{"url": e.url, "model": e.model} for e in known.endpoints]}
 
 
 def _shown(known: KnownModel) -> str:
@@ -77,5 +203,8 @@ def _shown(known: KnownModel) -> str:
         return display_path(known.model)
     return ", ".join(display_path(endpoint.url) for endpoint in known.endpoints)
 
+
+models.add_command(list_catalogue)
+models.add_command(download)
 
 COMMANDS = (models,)
