@@ -345,7 +345,9 @@ class Dispatcher:
                 self._break(pool, f"{task.runner.kind.model} can't be used: {error}.", _REVIVE_S)
             else:
                 self._captions.withdraw(error.suspects)
-            pool.cancel()
+            for other in pool.cancel():
+                assert isinstance(other, int)
+                self._release(other)
             self._release(number)
             self.wake()
         elif isinstance(error, (ModelError, CaptionerOfflineError)):

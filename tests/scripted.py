@@ -4,6 +4,7 @@ It runs inside the real worker, in place of a model that would behave as badly o
 """
 
 import os
+import random
 import signal
 import time
 import zlib
@@ -84,6 +85,65 @@ class ScriptedTagger(ScriptedCaptioner):
         return [ViewCaption("whole", ", ".join(words), tags)] if tags else []
 
 
+class LoggingCaptioner(ScriptedCaptioner):
+    """Writes down each view that it is asked for, to see that none is asked for twice."""
+
+    def __init__(self, log, slow_s=0.0):
+        super().__init__(slow_s=slow_s)
+        self._log = log
+
+    def caption(self, photos, left):
+        for answer in super().caption(self._logged(photos), left):
+            for caption in answer.captions:
+                with self._log.open("a") as log:
+                    log.write(f"{answer.key} {caption.view}\n")
+            yield answer
+            if left.wait(self._slow_s):
+                return
+
+    def _logged(self, photos):
+        for photo in photos:
+            with self._log.open("a") as log:
+                log.write(f"begin {photo.key}\n")
+            yield photo
+
+
+class StuckCaptioner(ScriptedCaptioner):
+    """Describes the same picture again and again once it has seen a few, as llama.cpp has done."""
+
+    def __init__(self, after):
+        super().__init__()
+        self._good_for = after
+        self._said = ""
+
+    def describe(self, image, views, left):
+        captions = super().describe(image, views, left)
+        self._good_for -= 1
+        if self._good_for >= 0:
+            self._said = f"{captions[0].text} {image.getpixel((0, 0))}"
+        return [ViewCaption(view.name, self._said) for view in views]
+
+
+class MoodyCaptioner(ScriptedCaptioner):
+    """Crashes, hangs and leaks by chance, whatever it is shown."""
+
+    def __init__(self, chance):
+        super().__init__()
+        self._chance = chance
+        self._random = random.Random()
+        self._held = []
+
+    def describe(self, image, views, left):
+        mood = self._random.random() / self._chance
+        if mood < 1:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if mood < 1.3:
+            time.sleep(600)
+        if mood < 3:
+            self._held.append(b"x" * (40 << 20))
+        return super().describe(image, views, left)
+
+
 def refuse_to_start():
     raise ModelError("the scripted model can't be loaded")
 
@@ -113,6 +173,22 @@ def tagger_spec():
         views={Stage.TAGS: (WHOLE,)},
         view_px=64,
     )
+
+
+def pattern(path: Path, colour, seed):
+    """Write a picture of one mean colour that looks like no other."""
+    rng = random.Random(seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.new("RGB", (96, 64))
+    for left in range(0, 96, 8):
+        for top in range(0, 64, 8):
+            shade = rng.uniform(0.7, 1.3)
+            block = tuple(min(255, round(part * shade)) for part in colour)
+            image.paste(block, (left, top, left + 8, top + 8))
+    image.save(path)
+    an_hour_ago = time.time() - 3600 - seed
+    os.utime(path, (an_hour_ago, an_hour_ago))
+    return path
 
 
 def paint(path: Path, colour, size=(96, 64), **save):
