@@ -110,6 +110,25 @@ class ModelStore:
         self._save(models, "" if chosen == name else chosen)
         return known
 
+    def remove_server(self, url: str) -> None:
+        """Forget a server, and models that are left without any; which is in use stays.
+
+        Raises UsageError if there is none of this address.
+        """
+        models, chosen = self._load()
+        kept: dict[str, KnownModel] = {}
+        for name, known in models.items():
+            left = known
+            if isinstance(known, ServerModel):
+                left = replace(known, endpoints=tuple(e for e in known.endpoints if e.url != url))
+            if isinstance(left, LocalModel) or left.endpoints:
+                kept[name] = left
+        if kept == models:
+            raise UsageError(
+                f"There is no server {display_path(url)}; see `photosearch servers list`."
+            )
+        self._save(kept, chosen if chosen in kept else "")
+
     @staticmethod
     def _known(models: Mapping[str, KnownModel], name: str) -> KnownModel:
         if name not in models:
