@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +10,11 @@ import click
 from photosearch import console
 from photosearch.captioning.catalogue import catalogue
 from photosearch.captioning.memory import CONTEXT_TOKENS, gigabytes, memory_shape
-from photosearch.captioning.models import (
-    Endpoint,
-    KnownModel,
-    LocalModel,
-    ServerModel,
-    check_gguf,
-)
+from photosearch.captioning.models import KnownModel, LocalModel, check_gguf
 from photosearch.cli.common import EXIT_DONE, EXIT_NOTHING, JSON_OPTION, print_json
 from photosearch.cli.downloads import download, list_catalogue, remove_files, warn_of_memory
 from photosearch.domain import display_path
-from photosearch.errors import CaptionerOfflineError, UsageError
+from photosearch.errors import UsageError
 from photosearch.library import PhotoLibrary
 from photosearch.paths import AppPaths
 
@@ -80,65 +73,6 @@ def models_use(
     return EXIT_DONE
 
 
-@models.command("server")
-@click.argument("name")
-@click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS…")
-@click.option("--model", default="", help="Which of the server's models; else its only one.")
-@click.option(
-    "--at-once", default=4, show_default=True, help="How many requests each server takes at once."
-)
-@click.option("--key-env", default="", help="The environment variable that holds the key.")
-@click.option("--yes", is_flag=True, help="Do not ask whether photos may leave this computer.")
-@click.pass_obj
-def models_server(
-    paths: AppPaths,
-    name: str,
-    addresses: tuple[str, ...],
-    model: str,
-    at_once: int,
-    key_env: str,
-    yes: bool,
-) -> int:
-    """Caption by servers at ADDRESS…, as a model called NAME.
-
-    Any server that speaks OpenAI's protocol and takes pictures will do: llama-server, vLLM,
-    Ollama, LM Studio. Several share the work.
-    """
-    # It brings the client for the protocol, which takes a second to load.
-    from photosearch.captioning.remote.addresses import (  # noqa: PLC0415
-        base_url,
-        is_this_computer,
-    )
-    from photosearch.captioning.remote.client import list_models  # noqa: PLC0415
-
-    urls = [base_url(address) for address in addresses]
-    if away := [url for url in urls if not is_this_computer(url)]:
-        click.echo(
-            "Scaled-down copies of your photos, without their metadata, will leave this computer "
-            f"for {', '.join(away)}."
-        )
-        if any(url.startswith("http:") for url in away):
-            click.echo("Others in the same network could look at them (no https).")
-        if not yes:
-            _confirm()
-    endpoints = []
-    for url in urls:
-        endpoint = Endpoint(url, model, at_once, key_env)
-        try:
-            offered = list_models(endpoint)
-        except CaptionerOfflineError as error:
-            if not model:
-                raise
-            # Named and not there now: it may be started later.
-            click.echo(f"Note: {error}", err=True)
-            offered = [model]
-        endpoints.append(Endpoint(url, model or _only(url, offered), at_once, key_env))
-    with PhotoLibrary(paths) as library:
-        chosen = library.use_server(ServerModel(name, tuple(endpoints)))
-    click.echo(f"{chosen.name} captions from now on; captions by other models are kept.")
-    return EXIT_DONE
-
-
 @models.command("remove")
 @click.argument("name")
 @click.option("--files", is_flag=True, help="Delete its files, too, if photosearch fetched them.")
@@ -157,19 +91,6 @@ def models_remove(paths: AppPaths, name: str, files: bool) -> int:
     else:
         click.echo(f"{display_path(name)} is forgotten; its files are still there.")
     return EXIT_DONE
-
-
-def _confirm() -> None:
-    if not sys.stdin.isatty():
-        raise UsageError("If that is what you want, say it with --yes.")
-    click.confirm("Go on?", abort=True)
-
-
-def _only(url: str, offered: list[str]) -> str:
-    if len(offered) != 1:
-        shown = ", ".join(display_path(model) for model in offered[:20]) or "none"
-        raise UsageError(f"Name one of the models of {url} with --model; it has {shown}.")
-    return offered[0]
 
 
 def _downloaded(paths: AppPaths, name: str) -> tuple[Path, Path] | None:

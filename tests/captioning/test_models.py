@@ -1,6 +1,9 @@
 """GGUF files are checked before llama.cpp, which may end the process, sees them."""
 
 import json
+import pickle
+import stat
+import sys
 import time
 from pathlib import Path
 
@@ -11,7 +14,14 @@ from gguf_files import MMPROJ, TEXT, rewritten
 
 from photosearch.captioning.gguf_header import GgufHeader
 from photosearch.captioning.model_store import ModelStore
-from photosearch.captioning.models import check_gguf
+from photosearch.captioning.models import (
+    CaptionerConfig,
+    Endpoint,
+    LocalModel,
+    ServerModel,
+    check_gguf,
+)
+from photosearch.captioning.recipes import Recipe
 from photosearch.errors import ModelError, UnavailableError, UsageError
 
 
@@ -275,3 +285,101 @@ def test_a_failed_write_keeps_the_old_list(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="can't be written"):
         ModelStore(blocked / "models.json")._save({}, "")
     assert json.loads(path.read_text()) == before
+
+
+def test_a_list_of_the_first_versions_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "models.json"
+    old = {
+        "name": "a",
+        "model": str(TEXT),
+        "mmproj": str(MMPROJ),
+        "prompt": "Describe this image in detail.",
+        "max_tokens": 200,
+        "threads": None,
+        "gpu_layers": -1,
+    }
+    path.write_text(json.dumps({"in_use": "a", "models": [old]}))
+    store = ModelStore(path)
+    assert store.in_use() == LocalModel("a", TEXT, MMPROJ)
+    store.use(TEXT, MMPROJ, "b")
+    assert [known.name for known in store.list()] == ["a", "b"]
+    assert set(json.loads(path.read_text())["models"][0]) == {"name", "model", "mmproj"}
+
+
+def test_a_local_model_becomes_a_config_for_a_worker() -> None:
+    config = LocalModel("a", TEXT, MMPROJ).config(
+        Recipe("What?"), threads=3, gpu_layers=7, sequences=4, cache=Path("cache")
+    )
+    assert config == CaptionerConfig("a", TEXT, MMPROJ, Recipe("What?"), 3, 7, 4, Path("cache"))
+    assert pickle.loads(pickle.dumps(config)) == config
+
+
+TWO_SERVERS = ServerModel(
+    "fleet",
+    (
+        Endpoint("http://box:8080/v1", "llava", 8, key_env="BOX_KEY"),
+        Endpoint("https://other.example/v1", key="secret"),
+    ),
+)
+
+
+def test_models_on_servers_are_remembered_beside_local_ones(tmp_path: Path) -> None:
+    store = ModelStore(tmp_path / "models.json")
+    local = store.use(TEXT, MMPROJ, "local")
+    assert store.use_server(TWO_SERVERS) == TWO_SERVERS == store.in_use()
+    again = ModelStore(tmp_path / "models.json")
+    assert again.list() == [TWO_SERVERS, local]
+    assert again.select("local") == local
+    assert again.select("fleet") == TWO_SERVERS
+    fewer = ServerModel("fleet", TWO_SERVERS.endpoints[:1])
+    assert again.use_server(fewer) == again.in_use() == fewer
+    assert again.remove("fleet") == fewer
+    assert again.in_use() is None
+    assert "secret" not in repr(TWO_SERVERS)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such rights")
+def test_keys_are_for_the_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "models.json"
+    path.write_text('{"in_use": "", "models": []}')
+    path.chmod(0o644)
+    ModelStore(path).use_server(TWO_SERVERS)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "box",
+        "box:8080",
+        "ftp://box",
+        "http://",
+        "http://box:port",
+        "file:///etc",
+        "http://[::1",
+    ],
+)
+def test_an_address_that_is_none_is_refused(url: str, tmp_path: Path) -> None:
+    store = ModelStore(tmp_path / "models.json")
+    with pytest.raises(UsageError, match="is no address of a server"):
+        store.use_server(ServerModel("a", (Endpoint(url),)))
+    assert store.list() == []
+
+
+def test_servers_that_make_no_sense_are_refused(tmp_path: Path) -> None:
+    store = ModelStore(tmp_path / "models.json")
+    store.use(TEXT, MMPROJ, "local")
+    for server, reason in (
+        (ServerModel("a", ()), "at least one server"),
+        (ServerModel("a", (Endpoint("http://me:secret@box"),)), "Give the key of box"),
+        (ServerModel("a", (Endpoint("http://box", concurrency=0),)), "1 to 256 requests"),
+        (ServerModel("local", (Endpoint("http://box"),)), "on this computer is called local"),
+        (ServerModel(" ", (Endpoint("http://box"),)), "at least one letter"),
+        (ServerModel("instant-1", (Endpoint("http://box"),)), "instant tagger's name"),
+    ):
+        with pytest.raises(UsageError, match=reason):
+            store.use_server(server)
+    store.use_server(ServerModel("a", (Endpoint("http://box"),)))
+    with pytest.raises(UsageError, match="Another model is called a"):
+        store.use(TEXT, MMPROJ, "a")
