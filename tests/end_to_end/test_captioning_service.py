@@ -342,19 +342,17 @@ def test_a_night_in_fast_motion(paths, library, tmp_path):
     for n in range(photos):
         paint(tmp_path / "pictures" / f"{n}.png", [RED, GREEN, BLUE, WHITE][n % 4], size=(32, 24))
     library.add_folder(tmp_path / "pictures")
-    moody = partial(scripted.MoodyCaptioner, 0.004)
+    moody = partial(scripted.MoodyCaptioner, 0.01)
     spec = scripted.spec(make=moody, batch=8, view_s=0.1, growth_mb=150, processes=2)
     memory = []
     with IndexService(paths, find_captioners=lambda _: [spec]) as service:
         me = psutil.Process()
         service.run(minutes=9, on_tick=lambda _: memory.append(me.memory_info().rss >> 20))
         assert service.notices == []
-    status = library.status()
-    full = next(stage for stage in status.stages if stage.stage is Stage.FULL)
-    assert full.done + full.failed == photos
-    assert full.failed < photos // 100
-    assert all("set aside after 3 tries" in f.reason for f in library.failures())
-    rows = [(sha, c.view) for sha, c in library.captions()]
-    assert len(rows) == len(set(rows)) == full.done
+    failures = library.failures()
+    assert all("set aside after 3 tries" in failure.reason for failure in failures)
+    assert len(failures) < photos // 100
+    rows = [(sha, caption.view) for sha, caption in library.captions()]
+    assert len(rows) == len(set(rows)) == photos - len(failures)
     half = len(memory) // 2
     assert max(memory[half:]) < max(memory[:half]) + 40
