@@ -38,9 +38,9 @@ BOTH = Defect.CLASS_TOKEN | Defect.LAYER
 BOTH_MENDS = Mends(True, 3)
 
 
-def script(*arguments):
+def script(name, *arguments):
     return subprocess.run(
-        [sys.executable, "tests/benchmarks/mended_mmproj.py", *arguments],
+        [sys.executable, f"tests/benchmarks/{name}.py", *arguments],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         check=True,
@@ -76,7 +76,7 @@ def mmproj(tmp_path):
 
 
 def test_mended_vectors_are_torchs(tmp_path, tried):
-    script("--json", str(tmp_path / "figures.json"))
+    script("mended_mmproj", "--json", str(tmp_path / "figures.json"))
     figures = json.loads((tmp_path / "figures.json").read_text())
     converted = figures["as converted"]
     if tried[Family.LLAVA].defects == Defect.NONE:
@@ -96,7 +96,18 @@ def test_mended_vectors_are_torchs(tmp_path, tried):
 @pytest.mark.slow
 def test_the_stored_vectors_are_torchs():
     pytest.importorskip("torch")
-    script("--verify")
+    script("mended_mmproj", "--verify")
+
+
+def test_mended_captions_are_right(tmp_path, tried):
+    """The trained tiny LLaVA with a class token, through the captioner as the app runs it."""
+    script("mended_captions", "--pictures", "40", "--json", str(tmp_path / "figures.json"))
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    mended, sound = figures["with class token, mended"], figures["without class token"]
+    assert mended > 0.75
+    assert abs(mended - sound) <= 0.05
+    if tried[Family.LLAVA].defects == BOTH:
+        assert figures["with class token, as converted"] < 0.5
 
 
 def test_the_self_test_tells_what_the_installed_llama_cpp_does(tried):
