@@ -20,12 +20,16 @@ if TYPE_CHECKING:
 _LLAVA_PROJECTORS = frozenset({"mlp", "mlp_norm", "ldp", "ldpv2"})
 # Projectors that always look at one square of `image_size`; the others take in larger pictures.
 _SQUARE_PROJECTORS = _LLAVA_PROJECTORS | {"gemma3"}
-# Projectors whose last matrix gives the width that the language model takes.
+# Each projector's last matrix, and which of its sides is the width that the language model takes:
+# clip_n_mmproj_embd in llama.cpp's tools/mtmd/clip.cpp.
 _LAST_MATRIX = {
-    "mlp": "mm.2.weight",
-    "pixtral": "mm.2.weight",
-    "qwen2vl_merger": "mm.2.weight",
-    "qwen2.5vl_merger": "mm.2.weight",
+    "mlp": ("mm.2.weight", 1),
+    "pixtral": ("mm.2.weight", 1),
+    "qwen2vl_merger": ("mm.2.weight", 1),
+    "qwen2.5vl_merger": ("mm.2.weight", 1),
+    "idefics3": ("mm.model.fc.weight", 1),
+    "internvl": ("mm.model.mlp.3.weight", 1),
+    "gemma3": ("mm.input_projection.weight", 0),
 }
 _VISION_BLOCK = ("attn_out", "ffn_down", "ffn_up", "ln1", "ln2")
 _LLAMA_BLOCK = ("attn_norm", "attn_output", "ffn_norm")
@@ -226,9 +230,10 @@ def _check_sizes(vision: GgufHeader) -> None:
 
 def _check_widths(text: GgufHeader, vision: GgufHeader) -> None:
     wanted = text.number(f"{text.architecture}.embedding_length")
-    shape = vision.shapes.get(_LAST_MATRIX.get(_projector(vision), ""), ())
-    if wanted is not None and len(shape) == 2 and shape[1] != wanted:
+    name, side = _LAST_MATRIX.get(_projector(vision), ("", 0))
+    shape = vision.shapes.get(name, ())
+    if wanted is not None and len(shape) == 2 and shape[side] != wanted:
         raise ModelError(
-            f"{vision.shown} does not belong to {text.shown}: it gives vectors of {shape[1]} "
+            f"{vision.shown} does not belong to {text.shown}: it gives vectors of {shape[side]} "
             f"numbers, and the model takes {wanted}."
         )

@@ -134,6 +134,35 @@ def test_an_mmproj_for_another_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("projector", "matrix", "shape"),
+    [
+        ("idefics3", "mm.model.fc.weight", (128, 96)),
+        ("internvl", "mm.model.mlp.3.weight", (128, 96)),
+        ("gemma3", "mm.input_projection.weight", (96, 128)),
+    ],
+)
+def test_an_mmproj_of_another_kind_for_another_model(
+    projector: str, matrix: str, shape: tuple[int, int], tmp_path: Path
+) -> None:
+    path = tmp_path / "other.gguf"
+    for numbers, fits in ((np.zeros(shape, np.float16), False), (np.zeros((96, 96)), True)):
+        writer = gguf.GGUFWriter(path, "clip")
+        writer.add_bool("clip.has_vision_encoder", True)
+        writer.add_string("clip.projector_type", projector)
+        writer.add_tensor("v.patch_embd.weight", np.zeros((4, 4), np.float32))
+        writer.add_tensor(matrix, numbers.astype(np.float16))
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        if fits:
+            assert check_gguf(TEXT, path).projector == projector
+        else:
+            with pytest.raises(ModelError, match="vectors of 128 numbers, and the model takes 96"):
+                check_gguf(TEXT, path)
+
+
+@pytest.mark.parametrize(
     ("key", "value"),
     [("image_size", 120), ("patch_size", 16), ("embedding_length", 64), ("block_count", 5),
      ("attention.head_count", 7)],
