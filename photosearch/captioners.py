@@ -19,6 +19,7 @@ from photosearch.settings import CaptionSettings, SettingsFile
 
 # Up to this size of a crop's shorter side a model can make use of it.
 _VIEW_PX = 672
+_REMOTE_SILENCE_S = 900.0
 _VIEW_S = 600.0
 _START_S = 900.0
 _GROWTH_MB = 1500
@@ -116,18 +117,20 @@ def _need_mb(model: LocalModel) -> int:
 
 
 def _remote(model: ServerModel, plan: Plan, asked: Recipe) -> CaptionerSpec:
-    at_once = sum(endpoint.concurrency for endpoint in model.endpoints)
+    # Several rounds, as towards a task's end not every slot is busy.
+    batch = max(_LOCAL_BATCH, 4 * sum(endpoint.concurrency for endpoint in model.endpoints))
     return CaptionerSpec(
         model.name,
         asked.question,
         make=_RemoteMaker(model, asked),
         views={stage: views(stage) for stage in plan.stages},
         view_px=_VIEW_PX,
-        batch=max(_LOCAL_BATCH, 4 * at_once),
+        batch=batch,
         skip_flat=plan.skip_flat,
         watch_stale=True,
         processes=1,
-        view_s=_VIEW_S,
+        # It gives its servers up by itself long before.
+        view_s=_REMOTE_SILENCE_S / batch,
         memory_mb=2000,
     )
 
@@ -151,6 +154,9 @@ class _RemoteMaker:
     recipe: Recipe
 
     def __call__(self) -> Captioner:
-        from photosearch.captioning.remote import RemoteCaptioner  # noqa: PLC0415
+        from photosearch.captioning.remote.captioner import (  # noqa: PLC0415
+            RemoteCaptioner,
+            RemoteConfig,
+        )
 
-        return RemoteCaptioner(self.model, self.recipe)
+        return RemoteCaptioner(RemoteConfig(self.model.name, self.model.endpoints, self.recipe))

@@ -270,14 +270,14 @@ def test_cleaning_twice_changes_nothing_more(raw, ended, question):
 
 
 def test_captions_that_llava_wrote_lose_nothing():
-    """Of 2,702 captions of LLaVA-1.5-7B none changes but in its line breaks."""
+    """Of 2,702 captions of LLaVA-1.5-7B none changes but in its line breaks; here a quarter."""
     path = SHARED / "eval" / "llava15_coco_dev.jsonl.gz"
     if not path.exists():
         pytest.skip(f"needs the captions in {path}")
     with gzip.open(path, "rt", encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
     assert len(rows) > 2000
-    for row in rows:
+    for row in rows[::4]:
         whole = " ".join(row["caption"].split())
         assert clean(row["caption"], ended=True, question=row["prompt"] or "") == whole
         kept = clean(row["caption"], ended=False, question=row["prompt"] or "")

@@ -29,6 +29,11 @@ def base_url(address: str) -> str:
             f"{display_path(address)} is no address of a server; one looks like "
             "http://192.168.1.20:8080"
         )
+    if "@" in url.netloc:
+        raise UsageError(
+            f"Give the key of {display_path(url.hostname or '')} by the name of an environment "
+            "variable, with --key-env, not in its address."
+        )
     path = url.path.rstrip("/")
     for ending in _ENDPOINTS:
         path = path.removesuffix(ending)
