@@ -21,6 +21,7 @@ from photosearch.domain import (
     Caption,
     Failure,
     PhotoDetails,
+    PlanCost,
     SearchResults,
     Stage,
     StageProgress,
@@ -259,6 +260,16 @@ def short_path(path: Path | str) -> str:
     return f"{shown[:half]}…{shown[1 - half :]}"
 
 
+def print_plans(costs: Iterable[PlanCost]) -> None:
+    """Print the plans of captioning, and what each would take for this library."""
+    for cost in costs:
+        left = _count(cost.views_left, "view") + " left"
+        if cost.seconds_left is not None:
+            left += f", about {_duration(cost.seconds_left)}"
+        click.echo(f"{'*' if cost.in_use else ' '} {cost.name}: {cost.views} views a photo; {left}")
+        click.echo(f"    {cost.about}")
+
+
 def print_findings(findings: Iterable[Finding]) -> None:
     """Print what the doctor found."""
     for finding in findings:
@@ -310,20 +321,6 @@ def photo_json(details: PhotoDetails) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def caption_json(sha256: bytes, caption: Caption) -> dict[str, Any]:
-    """Return a caption, and the content hash of its photo, as a JSON object."""
-    created_at = datetime.datetime.fromtimestamp(caption.created_at, datetime.UTC)
-    row = {
-        "sha256": sha256.hex(),
-        "view": caption.view,
-        "model": caption.model,
-        "prompt": caption.prompt,
-        "text": caption.text,
-        "created_at": created_at.isoformat(timespec="seconds"),
-    }
-    return {**row, "tags": _tags(caption)} if caption.tags else row
-
-
 def _tags(caption: Caption) -> list[dict[str, Any]]:
     return [{"word": t.word, "score": t.score, "synonyms": list(t.synonyms)} for t in caption.tags]
 
@@ -367,10 +364,11 @@ def _pace(stage: StageProgress) -> str:
 
 
 def _rate(per_second: float) -> str:
-    for unit, seconds in (("second", 1), ("minute", 60), ("hour", 3600)):
-        if per_second * seconds >= 1:
-            break
-    return f"{per_second * seconds:.1f} {'an' if unit == 'hour' else 'a'} {unit}"
+    if per_second >= 1:
+        return f"{per_second:.1f} a second"
+    if per_second * 60 >= 1:
+        return f"{per_second * 60:.1f} a minute"
+    return f"{per_second * 3600:.1f} an hour"
 
 
 def _duration(seconds: float) -> str:

@@ -174,6 +174,35 @@ class Caption:
     skipped: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of captions from elsewhere: new here, here before, or of photos not here.
+
+    `faults` are the numbers of lines that are no captions, and why.
+    """
+
+    added: int = 0
+    known: int = 0
+    foreign: int = 0
+    faults: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlanCost:
+    """A plan of captioning: how many views a photo, and what that takes for this library.
+
+    `views_left` are those that no model in use has answered; `seconds_left` is None where nothing
+    was measured.
+    """
+
+    name: str
+    about: str
+    views: int
+    views_left: int
+    seconds_left: float | None
+    in_use: bool
+
+
 class JobState(StrEnum):
     """Where a job stands. `failed` jobs are shown with their reason and run again on retry."""
 

@@ -8,12 +8,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
 
+from photosearch.caption_lines import add_lines
 from photosearch.captioners import find_captioners
 from photosearch.captioning.model_store import ModelStore
 from photosearch.captioning.models import KnownModel, ServerModel
@@ -23,8 +24,10 @@ from photosearch.domain import (
     Folder,
     Hit,
     Hold,
+    Imported,
     JobKind,
     PhotoDetails,
+    PlanCost,
     Query,
     SearchResults,
     Stage,
@@ -41,6 +44,7 @@ from photosearch.errors import (
 from photosearch.folders.scanner import reason_not_to_add
 from photosearch.indexing import is_ours, rebuild_index, update_index
 from photosearch.paths import AppPaths
+from photosearch.plan_costs import plan_costs
 from photosearch.previews import Previews
 from photosearch.search.caption_index import CaptionIndex, IndexDamagedError
 from photosearch.search.query import count_words, highlight, matched, parse
@@ -138,12 +142,7 @@ class PhotoLibrary:
         if not self._photos.remove_folder(folder_id):
             raise UsageError("There is no such folder in the library.")
         self._ask()
-        # A service does it by itself.
-        with (
-            contextlib.suppress(LibraryLockedError),
-            contextlib.closing(ServiceLock(self._paths)),
-        ):
-            update_index(self._database, self._paths.index)
+        self._index_unless_served()
 
     # Finding
 
@@ -337,6 +336,25 @@ class PhotoLibrary:
         """Yield every caption with its photo's content hash, photo by photo."""
         return self._captions.all()
 
+    def import_captions(self, lines: Iterable[bytes]) -> Imported:
+        """Add captions from JSON lines, as `captions export` writes them, by content hash."""
+        imported = add_lines(self._captions, lines)
+        self._ask()
+        self._index_unless_served()
+        return imported
+
+    def plan_costs(self) -> list[PlanCost]:
+        """Return what each plan of captioning would still take for the photos of this library.
+
+        Seconds follow from the speeds measured last, with the model in use.
+        """
+        return plan_costs(
+            self._paths,
+            self._captions,
+            photo_count=self._photos.counts()[0],
+            speeds=self._photos.state(STATE_SPEEDS) or {},
+        )
+
     def reindex(self) -> int:
         """Build the search index anew from the database; return the number of photos in it.
 
@@ -402,6 +420,14 @@ class PhotoLibrary:
 
     def _ask(self) -> None:
         self._photos.set_state({STATE_ASKED: time.time_ns()})
+
+    def _index_unless_served(self) -> None:
+        # A service does it by itself.
+        with (
+            contextlib.suppress(LibraryLockedError),
+            contextlib.closing(ServiceLock(self._paths)),
+        ):
+            update_index(self._database, self._paths.index)
 
     def _holds(self, service: Mapping[str, Any] | None) -> Iterator[Hold]:
         """Yield why nothing is captioned now, though a service runs."""

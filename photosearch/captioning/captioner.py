@@ -127,7 +127,7 @@ class CaptionTask:
 
 
 class CaptionHandler:
-    """The worker's half: decodes photos as large as their smallest view needs, and captions them."""
+    """The worker's half: decodes photos as large as their smallest view needs; captions them."""
 
     def __init__(self, spec: CaptionerSpec) -> None:
         self._spec = spec

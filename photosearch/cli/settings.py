@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import click
 
+from photosearch import console
 from photosearch.captioners import chosen_plan, chosen_recipe
 from photosearch.captioning.recipes import plans, prompts
 from photosearch.captioning.schedule import parse_hours
@@ -127,4 +129,19 @@ def _say_if_idle(status: Status) -> None:
         click.echo("Nothing is indexing now (`photosearch watch` does).")
 
 
-COMMANDS = (settings_command, run_now, pause, resume)
+@click.command("plans")
+@JSON_OPTION
+@click.pass_obj
+def list_plans(paths: AppPaths, as_json: bool) -> int:
+    """List the plans of captioning, and how long each would still take for this library."""
+    with PhotoLibrary(paths) as library:
+        costs = library.plan_costs()
+    if as_json:
+        print_json([asdict(cost) for cost in costs])
+    else:
+        console.print_plans(costs)
+        click.echo("To choose one: photosearch settings captions.plan NAME")
+    return EXIT_DONE
+
+
+COMMANDS = (list_plans, settings_command, run_now, pause, resume)

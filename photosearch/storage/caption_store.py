@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from sqlite3 import Row
 
 from photosearch.domain import Caption, Job, JobState, Tag, ViewCaption
@@ -70,6 +70,46 @@ class CaptionStore:
                     " SELECT photo_id FROM job WHERE id = ?",
                     (job_id,),
                 )
+
+    def add(self, captions: Sequence[tuple[bytes, Caption]]) -> tuple[int, int, int]:
+        """Add captions to the photos with these content hashes, in one transaction.
+
+        Returns how many are new, how many were known (the later one stays), and how many are of
+        photos that are not here.
+        """
+        added = known = foreign = 0
+        with self._database.transaction() as write:
+            for sha256, c in captions:
+                photo = write.execute("SELECT id FROM photo WHERE sha256 = ?", (sha256,)).fetchone()
+                if photo is None:
+                    foreign += 1
+                    continue
+                key = (photo["id"], c.view, c.model, c.prompt)
+                before = write.execute(
+                    "SELECT created_at FROM caption"
+                    " WHERE photo_id = ? AND view = ? AND model = ? AND prompt = ?",
+                    key,
+                ).fetchone()
+                known += before is not None
+                added += before is None
+                if before is not None and before["created_at"] >= c.created_at:
+                    continue
+                write.execute(
+                    "INSERT OR REPLACE INTO caption (photo_id, view, model, prompt, text, tags,"
+                    " raw, skipped, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (*key, c.text, _dump(c.tags), c.raw, c.skipped, c.created_at),
+                )
+                mark_unindexed(write, [photo["id"]])
+        return added, known, foreign
+
+    def count_views(self, model: str, prompt: str, views: Collection[str]) -> int:
+        """Return how many of these views, by name, a model has answered over all photos."""
+        marks = ",".join("?" * len(views))
+        row = self._database.first(
+            f"SELECT count(*) FROM caption WHERE model = ? AND prompt = ? AND view IN ({marks})",
+            (model, prompt, *views),
+        )
+        return 0 if row is None else int(row[0])
 
     def of(self, photo_id: int) -> list[Caption]:
         """Return a photo's captions in the order in which they were written."""
