@@ -9,11 +9,12 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from photosearch.captioning.instant import InstantTagger
 from photosearch.captioning.models import ServerModel, check_gguf
+from photosearch.captioning.sensors import Sensors
 from photosearch.domain import display_path
 from photosearch.errors import PhotosearchError
 from photosearch.library import PhotoLibrary
@@ -28,6 +29,9 @@ _MODULES = {
     "opencv-python-headless": "cv2",
     "ai-edge-litert": "ai_edge_litert",
     "PySide6-Essentials": "PySide6",
+    "httpx": "httpx",
+    "msgspec": "msgspec",
+    "tomlkit": "tomlkit",
 }
 _MIN_FREE_BYTES = 1 << 30
 
@@ -43,7 +47,7 @@ class Finding:
 
 def examine(paths: AppPaths) -> list[Finding]:
     """Return what was found, in a fixed order; looks, and changes nothing but an empty library."""
-    return [*_system(), *_modules(), *_tagger(), *_library(paths)]
+    return [*_system(), *_modules(), *_tagger(), *_llama(), *_sensors(), *_library(paths)]
 
 
 def _system() -> Iterator[Finding]:
@@ -67,6 +71,33 @@ def _tagger() -> Iterator[Finding]:
         yield Finding("instant tagger", True, "its models load")
     except PhotosearchError as error:
         yield Finding("instant tagger", False, str(error))
+
+
+def _llama() -> Iterator[Finding]:
+    try:
+        # They load llama.cpp, which the check of the packages may have found missing.
+        from photosearch.captioning.llama.devices import describe_devices  # noqa: PLC0415
+        from photosearch.captioning.llama.selftest import explain  # noqa: PLC0415
+    except (ImportError, OSError, RuntimeError):
+        return
+    devices = "; ".join(
+        f"{device.name} ({device.description}, {device.free_mb} MB free)"
+        for device in describe_devices()
+    )
+    yield Finding("llama.cpp runs on", True, devices or "no device that it knows")
+    yield Finding("llama.cpp and LLaVA", *explain())
+
+
+def _sensors() -> Iterator[Finding]:
+    with closing(Sensors(lambda: (os.getpid(),), patience_s=2.0)) as sensors:
+        told = {
+            "idle time": sensors.idle_s() is not None,
+            "full screen": sensors.full_screen() is not None,
+            "temperature": sensors.celsius() is not None,
+        }
+    for what, known in told.items():
+        unknown = "can't be told here: a schedule that needs it holds nothing back"
+        yield Finding(what, True, "can be told" if known else unknown)
 
 
 @contextmanager

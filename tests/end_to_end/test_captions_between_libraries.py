@@ -120,7 +120,7 @@ def test_hostile_captions_are_cleaned_on_import(photosearch, strong, tmp_path):
     photosearch(strong, "captions", "export", tmp_path / "captions.jsonl")
     rows = [json.loads(line) for line in (tmp_path / "captions.jsonl").read_text().splitlines()]
     row = next(row for row in rows if row["prompt"])
-    row["text"] = "A <b>zebra</b>\x1b[31m\u202e at\n\nthe fence."
+    row["text"] = "A <b>zebra</b>\x1b[31m\u202e at\nthe fence."
     row["created_at"] = "2100-01-01T00:00:00+00:00"
     (tmp_path / "hostile.jsonl").write_text(json.dumps(row))
     assert photosearch(strong, "captions", "import", tmp_path / "hostile.jsonl")[0] == 0
