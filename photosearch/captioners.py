@@ -20,7 +20,7 @@ from photosearch.settings import CaptionSettings, SettingsFile
 # Up to this size of a crop's shorter side a model can make use of it.
 _VIEW_PX = 672
 _REMOTE_SILENCE_S = 900.0
-_VIEW_S = 600.0
+_SILENCE_S = 600.0
 _START_S = 900.0
 _GROWTH_MB = 1500
 # As many as a task should hold so that the last of its sequences does not run alone for long, and
@@ -40,7 +40,6 @@ def find_captioners(paths: AppPaths) -> list[CaptionerSpec]:
         make=instant.InstantTagger,
         views={Stage.TAGS: instant.VIEWS},
         view_px=instant.VIEW_PX,
-        view_s=12.0,
         memory_mb=1500,
     )
     known = ModelStore(paths.models).in_use()
@@ -96,10 +95,11 @@ def _local(
         batch=_LOCAL_BATCH,
         skip_flat=plan.skip_flat,
         watch_stale=True,
+        uses_known=plan.stop_early,
         scheduled=True,
         # It keeps every core busy by itself.
         processes=1,
-        view_s=_VIEW_S,
+        silence_s=_SILENCE_S,
         start_s=_START_S,
         memory_mb=settings.memory_mb or _need_mb(model),
         growth_mb=_GROWTH_MB,
@@ -130,7 +130,7 @@ def _remote(model: ServerModel, plan: Plan, asked: Recipe) -> CaptionerSpec:
         watch_stale=True,
         processes=1,
         # It gives its servers up by itself long before.
-        view_s=_REMOTE_SILENCE_S / batch,
+        silence_s=_REMOTE_SILENCE_S,
         memory_mb=2000,
     )
 

@@ -102,7 +102,7 @@ class Indexer:
         captions = self._captions.of(photo_id)
         # How often a tag's word stands in the document says how sure the tagger is of it.
         repeats = term_repeats(captions)
-        texts = [caption.text for caption in captions if not caption.tags]
+        texts = [caption.text for caption in captions if caption.text and not caption.tags]
         # What a tagger's text leaves out is found by its word, but not shown in chips and clouds.
         shown = {word for c in captions if c.tags for word in c.text.split(", ") if word}
         sure = {

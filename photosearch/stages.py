@@ -218,12 +218,13 @@ class CaptionRunner(StageRunner):
         super().__init__(
             JobKind(stage, spec.model, spec.prompt),
             pool,
-            limit_s=spec.view_s * max(spec.batch, len(views)),
+            limit_s=spec.silence_s,
             batch=spec.batch,
             scheduled=spec.scheduled,
             health=health,
         )
         self._views = views
+        self._tells_known = spec.uses_known
         self._captions = captions
         # Of the jobs at work: the words that the photo had, and those that came.
         self._known: dict[int, frozenset[str]] = {}
@@ -239,7 +240,8 @@ class CaptionRunner(StageRunner):
         for job in jobs:
             known = self._known[job.id] = self._words_of(job)
             left = self._left(job)
-            photos.append(PhotoTask(job.id, job.path, left, job.size, job.mtime_ns, known))
+            told = known if self._tells_known else frozenset()
+            photos.append(PhotoTask(job.id, job.path, left, job.size, job.mtime_ns, told))
         return CaptionTask(tuple(photos), frozenset(self.health.confirmed))
 
     def save(self, job: Job, answer: object) -> bool:

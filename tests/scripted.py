@@ -154,7 +154,7 @@ def _nearest(colour, choices):
 
 def spec(model="scripted", *, make=None, stages=(Stage.FULL,), slow_s=0.0, **limits):
     """Return the spec of a scripted captioner, with limits that tests can wait for."""
-    limits = {"view_s": 3.0, "memory_mb": 400, **limits}
+    limits = {"silence_s": 3.0, "memory_mb": 400, **limits}
     return CaptionerSpec(
         model,
         prompt=ScriptedCaptioner.prompt,

@@ -81,9 +81,10 @@ class CaptionerSpec:
     the captioner serves. `view_px` is the shorter side in pixels up to which the model can make
     use of a view. `batch` is how many views a task should hold. `skip_flat` leaves out crops that
     show nothing; `watch_stale` distrusts a model that says the same of different photos.
-    `scheduled` work waits for its hours. `processes` is how many workers it may have, None for one
-    a core. Memory in MiB, `growth_mb` on top of what the first task took; `view_s` and `start_s`
-    are the seconds after which a view, or loading, counts as hung.
+    `uses_known` says that it makes use of the words that a photo has already. `scheduled` work
+    waits for its hours. `processes` is how many workers it may have, None for one a core. Memory
+    in MiB, `growth_mb` on top of what the first task took. After `silence_s` seconds without an
+    answer or sign of life, or `start_s` of loading, it counts as hung.
     """
 
     model: str
@@ -94,9 +95,10 @@ class CaptionerSpec:
     batch: int = 1
     skip_flat: bool = False
     watch_stale: bool = False
+    uses_known: bool = False
     scheduled: bool = False
     processes: int | None = None
-    view_s: float = 60.0
+    silence_s: float = 60.0
     start_s: float = 120.0
     memory_mb: int = 3000
     growth_mb: int | None = None

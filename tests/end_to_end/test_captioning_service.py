@@ -343,7 +343,7 @@ def test_a_night_in_fast_motion(paths, library, tmp_path):
         paint(tmp_path / "pictures" / f"{n}.png", [RED, GREEN, BLUE, WHITE][n % 4], size=(32, 24))
     library.add_folder(tmp_path / "pictures")
     moody = partial(scripted.MoodyCaptioner, 0.01)
-    spec = scripted.spec(make=moody, batch=8, view_s=0.1, growth_mb=150, processes=2)
+    spec = scripted.spec(make=moody, batch=8, silence_s=0.8, growth_mb=150, processes=2)
     memory = []
     with IndexService(paths, find_captioners=lambda _: [spec]) as service:
         me = psutil.Process()

@@ -2,10 +2,16 @@
 
 import hashlib
 import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
-from file_server import FileServer, cut_after, serving
+from file_server import FileServer, Handler, cut_after, serving
 
 from photosearch.captioning import memory
 from photosearch.cli import run
@@ -148,3 +154,46 @@ def test_a_model_that_is_too_large_is_not_even_fetched(
     assert (code, "Note: tiny needs about" in err) == (0, True)
     assert photosearch("models", "use", "tiny")[0] == 3
     assert photosearch("models", "use", "tiny", "--force")[0] == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C can't be sent to one process there")
+def test_ctrl_c_keeps_what_is_there(server: FileServer, photosearch, paths):
+    came, over = threading.Event(), threading.Event()
+
+    def stall(handler: Handler) -> None:
+        body = TEXT.read_bytes()
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.send_header("ETag", server.etag(handler.path))
+        handler.end_headers()
+        handler.wfile.write(body[:500_000])
+        handler.wfile.flush()
+        came.set()
+        over.wait(60)
+
+    server.troubles = [stall]
+    part = paths.model_files / "tiny" / f"{TEXT.name}.part"
+    command = [sys.executable, "-m", "photosearch", "--library", str(paths.home)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [*command, "models", "download", "tiny"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as process:
+        try:
+            assert came.wait(60)
+            # Python's own handler may not have run yet when the server has sent the bytes.
+            deadline = time.monotonic() + 60
+            while not (part.exists() and part.stat().st_size) and time.monotonic() < deadline:
+                threading.Event().wait(0.02)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=60)
+        finally:
+            over.set()
+            process.kill()
+    assert (process.returncode, "what is there is kept" in err) == (130, True)
+    assert "Traceback" not in err
+    assert photosearch("models", "download", "tiny")[0] == 0
+    assert "Range" in server.asked[1][1]

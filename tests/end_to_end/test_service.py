@@ -128,7 +128,7 @@ def test_what_a_photo_does_to_its_worker_costs_only_that_photo(paths, library, p
     for name in ("crash", "hang", "leak", "refuse", "bug"):
         paint(pictures / f"{name}.png", getattr(scripted, name.upper()))
     library.add_folder(pictures)
-    run(paths, scripted.spec(view_s=2.0))
+    run(paths, scripted.spec(silence_s=2.0))
     assert found(library, "dog") == ["green.png", "red.jpg"]
     reasons = {failure.path.name: failure.reason for failure in library.failures()}
     assert set(reasons) == {"crash.png", "hang.png", "leak.png", "refuse.png", "bug.png"}
