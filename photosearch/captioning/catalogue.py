@@ -148,4 +148,4 @@ def fit(model: CatalogueModel, memory: Memory) -> Literal["fits", "tight", "too 
 def _is_about(size: int, file: ModelFile) -> bool:
     if file.size is not None:
         return size == file.size
-    return abs(size - file.bytes) <= 0.01 * file.bytes
+    return abs(size - file.bytes) <= 0.05 * file.bytes

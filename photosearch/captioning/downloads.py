@@ -26,11 +26,9 @@ import filelock
 import httpx
 import msgspec
 
-from photosearch.captioning.catalogue import CatalogueModel
 from photosearch.captioning.memory import gigabytes
-from photosearch.captioning.models import check_gguf
 from photosearch.domain import display_path
-from photosearch.errors import CancelledError, DiskFullError, DownloadError, UsageError
+from photosearch.errors import CancelledError, DiskFullError, DownloadError
 
 Progress = Callable[[int, int | None], None]
 """Gets the bytes that are there, and of how many, or None while that is not known."""
@@ -49,48 +47,6 @@ _TIMEOUT = httpx.Timeout(30.0, connect=20.0)
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 _SHA256 = re.compile(r"^[0-9a-f]{64}$")
 _CONTENT_RANGE = re.compile(r"^bytes (\d+)-\d+/(\d+)$")
-
-
-def download_model(
-    model: CatalogueModel,
-    models: Path,
-    base: str,
-    *,
-    progress: Callable[[str, int, int | None], None] | None = None,
-    tell: Tell | None = None,
-    cancelled: Event | None = None,
-) -> tuple[Path, Path]:
-    """Fetch a model's two files into its folder in `models`, and return them; those there are kept.
-
-    `progress` gets the file's name first. Raises what `download` does, ModelError if the two do
-    not belong together, UsageError if another file is in the way.
-    """
-    if found := model.find_files(models):
-        check_gguf(*found)
-        return found
-    folder = model.folder(models)
-    missing = [file for file in model.files if not _is_there(folder / file.name, file.size)]
-    parts = sum(_size(_part(folder / file.name)) for file in missing)
-    _check_disk(folder, sum(file.bytes for file in missing) - parts)
-    for file in missing:
-        name = file.name
-
-        def told(done: int, total: int | None, name: str = name) -> None:
-            if progress is not None:
-                progress(name, done, total)
-
-        download(
-            model.url(file, base),
-            folder / name,
-            sha256=file.sha256,
-            size=file.size,
-            progress=told,
-            tell=tell,
-            cancelled=cancelled,
-        )
-    found = folder / model.model.name, folder / model.mmproj.name
-    check_gguf(*found)
-    return found
 
 
 def download(
@@ -114,7 +70,7 @@ def download(
     where there is not enough room, DownloadError for all else; each keeps the part, unless it is
     of no use.
     """
-    lock = filelock.FileLock(f"{_part(target)}.lock")
+    lock = filelock.FileLock(f"{part_of(target)}.lock")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with lock.acquire(timeout=0):
@@ -184,7 +140,7 @@ class _Download:
         self._url = url
         self._host = httpx.URL(url).host
         self._target = target
-        self._part = _part(target)
+        self._part = part_of(target)
         self._note_path = self._part.with_name(f"{self._part.name}.json")
         self._sha256 = sha256
         self._size = size
@@ -279,7 +235,7 @@ class _Download:
                 self._discard()
                 raise _AgainError("the file has changed", wait_s=0.0)
             self._check_file(told)
-            _check_disk(self._target.parent, (told.size or 0) - self._done)
+            check_disk(self._target.parent, (told.size or 0) - self._done)
             self._note_path.write_bytes(msgspec.json.encode(told))
             await self._receive(response, told)
         if told.size is not None and self._done != told.size:
@@ -413,7 +369,8 @@ def _client() -> httpx.AsyncClient:
         ) from error
 
 
-def _check_disk(folder: Path, needed_bytes: int) -> None:
+def check_disk(folder: Path, needed_bytes: int) -> None:
+    """Raise DiskFullError if `folder`, which may not be there yet, lacks room for so much more."""
     existing = folder
     while not existing.exists():
         existing = existing.parent
@@ -425,17 +382,8 @@ def _check_disk(folder: Path, needed_bytes: int) -> None:
         )
 
 
-def _is_there(target: Path, size: int | None) -> bool:
-    if not target.exists():
-        return False
-    if size is not None and target.stat().st_size != size:
-        raise UsageError(
-            f"{display_path(target)} is in the way: it is another file than the catalogue's."
-        )
-    return True
-
-
-def _part(target: Path) -> Path:
+def part_of(target: Path) -> Path:
+    """Return where a file lies until it is whole."""
     return target.with_name(f"{target.name}.part")
 
 

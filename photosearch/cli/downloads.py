@@ -80,7 +80,7 @@ def download(paths: AppPaths, name: str, folder: Path | None, use: bool, force: 
     the same command goes on where it was.
     """
     # It brings an HTTP client, which no other command needs.
-    from photosearch.captioning.downloads import download_model  # noqa: PLC0415
+    from photosearch.captioning.model_downloads import download_model  # noqa: PLC0415
 
     entries = catalogue(paths.catalogue)
     if name not in entries:

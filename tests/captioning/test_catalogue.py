@@ -160,7 +160,7 @@ def test_smaller_models_are_proposed_largest_first() -> None:
     assert smaller_models(models, 100 * GB, GB // 2) == ""
     proposed = smaller_models(models, 5 * GB, 3 * GB)
     assert proposed.count("(about") == 2
-    assert "llava" not in proposed and proposed.startswith("qwen3-vl-2b")
+    assert "llava" not in proposed and proposed.startswith("smolvlm2-2.2b")
     assert smaller_models(models, catalogue()["smolvlm2-500m"].need_bytes(), 9 * GB) == ""
 
 

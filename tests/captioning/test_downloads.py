@@ -20,7 +20,8 @@ from gguf_files import MMPROJ, TEXT
 
 from photosearch.captioning import downloads
 from photosearch.captioning.catalogue import CatalogueModel, Licence, ModelFile, Shape
-from photosearch.captioning.downloads import download, download_model
+from photosearch.captioning.downloads import download
+from photosearch.captioning.model_downloads import download_model
 from photosearch.errors import (
     CancelledError,
     DiskFullError,
