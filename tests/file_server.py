@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 Trouble = Callable[["Handler"], None]
 
@@ -108,12 +110,18 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(handler: type[Handler] = Handler) -> Iterator[FileServer]:
-    """Serve until the end of the block."""
+def serving(
+    handler: type[Handler] = Handler, certificate: Path | None = None
+) -> Iterator[FileServer]:
+    """Serve until the end of the block; by https with a certificate (and its key)."""
     shared = FileServer()
     with _Server(("127.0.0.1", 0), handler) as server:
         server.shared = shared
-        shared.url = f"http://127.0.0.1:{server.server_port}"
+        shared.url = f"{'https' if certificate else 'http'}://127.0.0.1:{server.server_port}"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:

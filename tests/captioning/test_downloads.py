@@ -425,6 +425,39 @@ def test_a_proxy_that_makes_no_sense(
         fetch(server, target)
 
 
+CERTIFICATE = Path(__file__).with_name("data") / "self-signed.pem"
+
+
+def test_a_server_that_can_not_prove_who_it_is(target: Path) -> None:
+    with serving(certificate=CERTIFICATE) as server:
+        server.files[PATH] = BODY
+        with pytest.raises(DownloadError, match="does not prove who it is"):
+            fetch(server, target)
+        assert server.asked == []
+    assert not target.exists()
+
+
+def test_an_authority_that_the_system_trusts_is_trusted(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    with serving(certificate=CERTIFICATE) as server:
+        server.files[PATH] = BODY
+        fetch(server, target, sha256=SHA256)
+    assert target.read_bytes() == BODY
+
+
+def test_a_way_that_ends_unencrypted_is_not_gone(
+    server: FileServer, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    with serving(certificate=CERTIFICATE) as first:
+        first.troubles = [error(302, Location=server.url + PATH)]
+        with pytest.raises(DownloadError, match="not encrypted"):
+            fetch(first, target)
+    assert not target.exists()
+
+
 @pytest.fixture
 def tiny() -> CatalogueModel:
     def file(path: Path) -> ModelFile:
