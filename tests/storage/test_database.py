@@ -6,9 +6,12 @@ import threading
 
 import pytest
 
+from photosearch.domain import JobKind, Stage
 from photosearch.errors import LibraryDamagedError, LibraryTooNewError
 from photosearch.storage import database as database_module
+from photosearch.storage.caption_store import CaptionStore
 from photosearch.storage.database import Database
+from photosearch.storage.job_queue import JobQueue
 
 
 def test_a_new_library_has_the_current_version(paths):
@@ -123,3 +126,33 @@ def test_a_killed_writer_leaves_whole_transactions(paths):
         counts = database.query("SELECT substr(key, 1, 1) AS k, count(*) FROM state GROUP BY k")
         assert counts[0][1] == counts[1][1] >= 20
         assert database.check() == []
+
+
+def test_a_library_of_the_first_version_goes_on(paths, monkeypatch):
+    scripts = database_module._migrations()
+    with monkeypatch.context() as patch:
+        patch.setattr(database_module, "_migrations", lambda: scripts[:1])
+        with Database(paths.database) as old, old.transaction() as write:
+            write.execute(
+                "INSERT INTO photo (id, sha256, width, height, format, taken_at, camera)"
+                " VALUES (1, x'aa', 4, 3, 'JPEG', 7.5, '')"
+            )
+            write.execute(
+                "INSERT INTO caption (photo_id, view, model, prompt, text, created_at)"
+                " VALUES (1, 'whole', 'llava', 'Describe this image in detail.', 'a dog', 1)"
+            )
+            for stage, model in (("tags", "instant-1"), ("full", "llava"), ("ninths", "llava")):
+                write.execute(
+                    "INSERT INTO job (stage, photo_id, model, state, recency, changed_at)"
+                    " VALUES (?, 1, ?, 'done', 7.5, 1)",
+                    (stage, model),
+                )
+    with Database(paths.database) as database:
+        asked = JobKind(Stage.FULL, "llava", "Describe this image in detail.")
+        kinds = [JobKind(Stage.TAGS, "instant-1"), asked]
+        jobs = JobQueue(database)
+        jobs.ensure(kinds)
+        # Nothing is done again.
+        assert [jobs.lease(kind) for kind in kinds] == [None, None]
+        (caption,) = CaptionStore(database).of(1)
+        assert (caption.text, caption.raw, caption.skipped) == ("a dog", "", "")

@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from photosearch.domain import (
     ViewCaption,
 )
 from photosearch.storage.caption_store import CaptionStore
-from photosearch.storage.job_queue import MAX_STRIKES, JobQueue
+from photosearch.storage.job_queue import LOOKED_AT, MAX_STRIKES, NEARLY_FOUND, JobQueue
 from photosearch.storage.photo_store import PhotoStore
 
 SCAN = JobKind(Stage.SCAN)
@@ -251,3 +252,84 @@ def test_state_is_shared(photos):
     photos.set_state({"paused": True, "speed": {"tags": 3.5}})
     assert photos.state("paused") is True
     assert photos.state("speed") == {"tags": 3.5}
+
+
+def test_captions_come_one_by_one_and_the_last_finishes_the_job(photos, jobs, captions, folder):
+    photos.apply(folder.id, [found("/pictures/a.jpg")])
+    scan_all(photos, jobs, {})
+    job = jobs.lease(FULL)
+    assert captions.answered(job) == set()
+    assert captions.save(job, [ViewCaption("half-left", "a dog", raw="a dog\n")], finished=False)
+    assert jobs.lease(FULL) is None
+    skipped = ViewCaption("half-right", "", skipped="flat")
+    follow_up = ViewCaption("half-left", "its bone", prompt="What else?")
+    assert captions.save(job, [skipped, follow_up], finished=False)
+    assert captions.answered(job) == {"half-left", "half-right"}
+    jobs.release(job)
+    again = jobs.lease(FULL)
+    # The answer of a worker that was given up comes late.
+    assert not captions.save(job, [ViewCaption("half-top", "late")], finished=False)
+    assert captions.save(again, [], finished=True)
+    said = {(c.view, c.prompt): (c.text, c.raw, c.skipped) for c in captions.of(job.photo_id)}
+    assert said == {
+        ("half-left", "Describe"): ("a dog", "a dog\n", ""),
+        ("half-right", "Describe"): ("", "", "flat"),
+        ("half-left", "What else?"): ("its bone", "", ""),
+    }
+    assert jobs.lease(FULL) is None
+
+
+def test_captions_that_proved_wrong_are_asked_for_again(photos, jobs, captions, folder):
+    photos.apply(folder.id, [found("/pictures/a.jpg")])
+    scan_all(photos, jobs, {})
+    job = jobs.lease(FULL)
+    captions.save(job, [ViewCaption("whole", "a dog"), ViewCaption("half-left", "a cat")])
+    captions.withdraw([(job.id, "whole")])
+    assert [caption.text for caption in captions.of(job.photo_id)] == ["a cat"]
+    assert captions.answered(jobs.lease(FULL)) == {"half-left"}
+
+
+def test_priority_comes_before_time(photos, jobs, folder):
+    photos.apply(folder.id, [found(f"/pictures/{n}", n) for n in range(1, 6)])
+    ids = {}
+    while job := jobs.lease(SCAN):
+        content = info(os.fsencode(job.path.name), taken="")
+        ids[job.path.name] = photos.record_scan(job, content, LATER)
+    jobs.prefer([ids["2"]], LOOKED_AT)
+    jobs.prefer([ids["1"], ids["2"]], NEARLY_FOUND)
+    assert jobs.lease_preferred([TAGS, FULL]).photo_id == ids["2"]
+    order = [jobs.lease(TAGS).photo_id for _ in range(4)]
+    assert order == [ids["1"], ids["5"], ids["4"], ids["3"]]
+    assert [jobs.lease_preferred([TAGS, FULL]).photo_id for _ in range(2)] == [ids["2"], ids["1"]]
+    assert jobs.lease_preferred([TAGS, FULL]) is None
+
+
+def test_photos_like_another_come_last(photos, jobs, folder):
+    photos.apply(folder.id, [found(f"/pictures/{n}", 100 + n) for n in range(4)])
+
+    def is_similar(a, b):
+        return abs(a - b) < 3
+
+    # Newest first: 3 is a photo of its own, 2 and 1 a burst of 10 s, 0 the copy of 3 from long ago.
+    times = {"3": "2020-01-01T12:00:00", "2": "2019-01-01T12:00:08", "1": "2019-01-01T12:00:00",
+             "0": "2000-01-01T12:00:00"}  # fmt: skip
+    hashes = {"3": 500, "2": 10, "1": 12, "0": 500}
+    ids = {}
+    while job := jobs.lease(SCAN):
+        name = job.path.name
+        told = replace(info(name.encode(), taken=times[name]), dhash=hashes[name])
+        ids[photos.record_scan(job, told, [FULL], is_similar)] = name
+    assert [ids[jobs.lease(FULL).photo_id] for _ in range(4)] == ["3", "2", "1", "0"]
+    jobs.ensure([OTHER])
+    assert [ids[jobs.lease(OTHER).photo_id] for _ in range(4)] == ["3", "2", "1", "0"]
+
+
+def test_who_was_not_to_blame_is_absolved(photos, jobs, folder):
+    photos.apply(folder.id, [found("/pictures/a.jpg")])
+    scan_all(photos, jobs, {})
+    job = jobs.lease(FULL)
+    jobs.strike(job, "crashed")
+    jobs.fail(jobs.lease(FULL), "refused")
+    jobs.absolve([job.id])
+    assert jobs.failures() == []
+    assert jobs.lease(FULL).strikes == 0
