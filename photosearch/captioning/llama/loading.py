@@ -19,6 +19,7 @@ import psutil
 from PIL import Image
 
 from photosearch.captioning.gguf_header import GgufHeader
+from photosearch.captioning.llama.bfloat16 import fastest_mmproj
 from photosearch.captioning.llama.selftest import usable_mmproj
 from photosearch.captioning.mending import in_place, lacks_first_patch
 from photosearch.domain import display_path
@@ -186,10 +187,19 @@ class LoadedModel:
         self._vector_width = int(llama_cpp.llama_model_n_embd_inp(self.model))
 
     def _load_projector(self, path: Path, gpu_layers: int, cache: Path | None) -> None:
-        if cache is None:
-            folder = tempfile.TemporaryDirectory(prefix="photosearch-")
-            cache = Path(self._stack.enter_context(folder))
-        usable = usable_mmproj(path, cache)
+        options = mtmd_cpp.mtmd_context_params_default()
+        options.use_gpu = gpu_layers != 0
+        options.print_timings = False
+        options.n_threads = self.threads
+        options.cb_eval = self.interrupt.after_operation
+        folder = cache
+        if folder is None:
+            temporary = tempfile.TemporaryDirectory(prefix="photosearch-")
+            folder = Path(self._stack.enter_context(temporary))
+        usable = usable_mmproj(path, folder)
+        # For one time it is not worth a copy, in what may be main memory.
+        if cache is not None and not options.use_gpu:
+            usable = fastest_mmproj(usable, cache)
         LOG.clear()
         header = GgufHeader(usable)
         self._shifted = lacks_first_patch(header)
@@ -197,11 +207,6 @@ class LoadedModel:
             (header.number("clip.vision.image_size") or 0)
             // (header.number("clip.vision.patch_size") or 1)
         ) ** 2
-        options = mtmd_cpp.mtmd_context_params_default()
-        options.use_gpu = gpu_layers != 0
-        options.print_timings = False
-        options.n_threads = self.threads
-        options.cb_eval = self.interrupt.after_operation
         self.mtmd = mtmd_cpp.mtmd_init_from_file(os.fsencode(usable), self.model, options)
         if not self.mtmd:
             raise ModelError(f"{display_path(path)} can't be loaded.{LOG.reason()}")
