@@ -99,7 +99,10 @@ class Bench:
     def __init__(self, spec: CaptionerSpec, folder: Path) -> None:
         self._board = multiprocessing.get_context("spawn").RawValue("i", 0)
         limits = WorkerLimits(
-            start_s=spec.start_s, memory_mb=spec.memory_mb, enforce_memory=spec.enforce_memory
+            start_s=spec.start_s,
+            memory_mb=spec.memory_mb,
+            recycle_mb=spec.memory_mb,
+            enforce_memory=spec.enforce_memory,
         )
         self._pool = WorkerPool("stop", partial(make_watched, spec, self._board), limits=limits)
         self._picture = folder / "picture.jpg"
