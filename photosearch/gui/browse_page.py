@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 
 from photosearch.domain import Clause, Query, SearchResults, Stage, Status, TermCount
 from photosearch.gui import icons, text
-from photosearch.gui.background import Background
+from photosearch.gui.background import Background, Lane
 from photosearch.gui.folders_panel import trouble
 from photosearch.gui.refine_row import RefineRow
 from photosearch.gui.results_model import Answer, ResultsModel
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _WORDS_PX = 352
 _WORDS_LIMIT = 100
 _PATIENCE_MS = 1000
+_SETTLED_MS = 1500
+_NEARLY_FOUND = 50
 
 
 class BrowsePage(QWidget):
@@ -79,6 +81,10 @@ class BrowsePage(QWidget):
         self._patience.setSingleShot(True)
         self._patience.setInterval(_PATIENCE_MS)
         self._patience.timeout.connect(self._say_waiting)
+        self._settled = QTimer(self)
+        self._settled.setSingleShot(True)
+        self._settled.setInterval(_SETTLED_MS)
+        self._settled.timeout.connect(self._note_nearly_found)
         self.words = WordsPanel(background, cloud_px=264)
         self.words_area = self._make_words_area()
         self.sidebar_button = self._button("sidebar", self.tr("Show or hide the folders (F9)"))
@@ -184,6 +190,7 @@ class BrowsePage(QWidget):
             self.bar.set_clauses(clauses)
 
     def _on_changed(self, chips_changed: bool) -> None:
+        self._settled.stop()
         if chips_changed:
             self._history.note(self.bar.clauses())
         self.model.search(self.bar.clauses(), self.bar.draft(), at_once=chips_changed)
@@ -214,6 +221,21 @@ class BrowsePage(QWidget):
         self._answered = True
         self._completed = answer.completed
         self._show_result(answer.results)
+        if answer.results.partial_total:
+            self._settled.start()
+
+    def _note_nearly_found(self) -> None:
+        """Let what almost matches be captioned first: it may be what is looked for."""
+        library, query, total = self._library, self.model.query, self.model.total
+
+        def note() -> None:
+            nearly = library.search(query, limit=_NEARLY_FOUND, offset=total)
+            if photo_ids := [hit.photo_id for hit in nearly.hits if hit.partial]:
+                library.nearly_found(photo_ids)
+
+        self._background.submit(
+            note, channel="nearly-found", lane=Lane.CHORE, on_error=lambda _error: None
+        )
 
     def _show_result(self, results: SearchResults) -> None:
         self.refine.show_words(results)

@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QDialog,
     QGridLayout,
+    QHBoxLayout,
     QLabel,
     QProgressBar,
     QPushButton,
@@ -15,6 +16,7 @@ from PySide6.QtWidgets import (
 
 from photosearch.domain import CAPTION_STAGES, StageProgress, Status
 from photosearch.gui import text
+from photosearch.gui.caption_now import CaptionNowButton, holds_shown
 from photosearch.gui.status_panel import StatusPanel, stage_total
 
 
@@ -30,7 +32,10 @@ class IndexingDialog(QDialog):
         self._summary.setProperty("role", "heading")
         self._hint = QLabel()
         self._hint.setProperty("role", "quiet")
-        for label in (self._summary, self._hint):
+        self.reasons = QLabel()
+        self.reasons.setAlignment(Qt.AlignmentFlag.AlignLeading | Qt.AlignmentFlag.AlignTop)
+        self.caption_button = CaptionNowButton()
+        for label in (self._summary, self._hint, self.reasons):
             label.setTextFormat(Qt.TextFormat.PlainText)
             label.setWordWrap(True)
         self._grid = QGridLayout()
@@ -43,7 +48,12 @@ class IndexingDialog(QDialog):
         column = QVBoxLayout(self)
         column.setContentsMargins(24, 24, 24, 16)
         column.setSpacing(16)
+        waiting = QHBoxLayout()
+        waiting.setSpacing(16)
+        waiting.addWidget(self.reasons, 1)
+        waiting.addWidget(self.caption_button, 0, Qt.AlignmentFlag.AlignTop)
         column.addWidget(self._summary)
+        column.addLayout(waiting)
         column.addLayout(self._grid)
         column.addWidget(self._hint)
         column.addStretch(1)
@@ -52,6 +62,7 @@ class IndexingDialog(QDialog):
     def show_status(self, status: Status) -> None:
         """Show `status`."""
         self._summary.setText(self._panel.summary(status))
+        self._show_holds(status)
         for stage in status.stages:
             name, bar, numbers = self._row(stage)
             name.setText(text.stage_text(stage.stage))
@@ -67,7 +78,18 @@ class IndexingDialog(QDialog):
                 "of parts of it, which makes small things findable. Add one with: "
                 "photosearch models use MODEL.gguf --mmproj MMPROJ.gguf"
             )
-        self._hint.setText("\n".join([hint, *status.notices]))
+        hints = [hint]
+        if any(s.waiting and s.seconds_left for s in status.stages if s.stage in CAPTION_STAGES):
+            hints.append(self.tr("Work left is counted without the time in which captions wait."))
+        self._hint.setText("\n".join([*hints, *status.notices]))
+
+    def _show_holds(self, status: Status) -> None:
+        run = self._panel.run_now
+        holds = () if run.is_starting else holds_shown(status)
+        lines = [self.tr("Captions wait:"), *(f"• {hold.reason}" for hold in holds)]
+        self.reasons.setText("\n".join(lines))
+        self.reasons.setVisible(bool(holds))
+        self.caption_button.show_state(status, run)
 
     def _row(self, stage: StageProgress) -> tuple[QLabel, QProgressBar, QLabel]:
         if stage.stage not in self.rows:
@@ -89,9 +111,4 @@ class IndexingDialog(QDialog):
         ]
         if stage.failed:
             parts.append(self.tr("%Ln failed", None, stage.failed))
-        if stage.waiting and stage.per_second:
-            parts.append(text.speed_text(stage.per_second))
-        if stage.waiting and stage.seconds_left is not None:
-            left = text.duration_text(stage.seconds_left)
-            parts.append(self.tr("%1 left").replace("%1", left))
-        return " · ".join(parts)
+        return " · ".join(parts + text.pace_texts(stage))

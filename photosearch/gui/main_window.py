@@ -26,9 +26,11 @@ from PySide6.QtWidgets import (
 )
 
 from photosearch.domain import Clause, Folder, Status
+from photosearch.errors import PhotosearchError
 from photosearch.gui import desktop, text
 from photosearch.gui.background import Background, Lane
 from photosearch.gui.browse_page import BrowsePage
+from photosearch.gui.caption_now import CaptionNowButton
 from photosearch.gui.drop_overlay import DropOverlay
 from photosearch.gui.failures_dialog import FailuresDialog
 from photosearch.gui.folders_panel import FoldersPanel
@@ -139,6 +141,7 @@ class MainWindow(QMainWindow):
         self.folders.show_wanted.connect(lambda folder: desktop.open_with_default(folder.path))
         self.status_panel.pause_wanted.connect(self.set_paused)
         self.status_panel.start_wanted.connect(self.start_service)
+        self._connect_caption_button(self.status_panel.caption_button)
         self.status_panel.details_wanted.connect(self.show_indexing)
         self.status_panel.failures_wanted.connect(self.show_failures)
         self.watch.changed.connect(browse.model.refresh)
@@ -227,6 +230,36 @@ class MainWindow(QMainWindow):
         if library is not None:
             self._do(lambda: library.set_paused(paused))
 
+    def caption_now(self, hours: float) -> None:
+        """Have captions written for so many hours, whatever the schedule says."""
+        library, run = self._library, self.status_panel.run_now
+        if library is None:
+            return
+
+        def refused(error: PhotosearchError) -> None:
+            run.end()
+            self._show_indexing_status()
+            self.messages.say(str(error))
+
+        run.ask(hours, self._status)
+        self._show_indexing_status()
+        self._background.submit(
+            lambda: library.run_now(hours),
+            lambda _: self.watch.look(),
+            lane=Lane.CHORE,
+            on_error=refused,
+        )
+
+    def follow_schedule(self) -> None:
+        """Leave it to the schedule again when captions are written."""
+        self.status_panel.run_now.end()
+        self._show_indexing_status()
+        self.set_paused(False)
+
+    def _connect_caption_button(self, button: CaptionNowButton) -> None:
+        button.wanted.connect(self.caption_now)
+        button.schedule_wanted.connect(self.follow_schedule)
+
     def start_service(self) -> None:
         """Start the indexer unless it runs."""
         library = self._library
@@ -237,6 +270,7 @@ class MainWindow(QMainWindow):
         """Open the dialog that shows indexing stage by stage."""
         if self._indexing is None:
             self._indexing = IndexingDialog(self.status_panel, self)
+            self._connect_caption_button(self._indexing.caption_button)
         if self._status is not None:
             self._indexing.show_status(self._status)
         self._indexing.show()
@@ -266,14 +300,19 @@ class MainWindow(QMainWindow):
     def _do(self, chore: Callable[[], object]) -> None:
         self._background.submit(chore, lambda _: self.watch.look(), lane=Lane.CHORE)
 
+    def _show_indexing_status(self) -> None:
+        if self._status is None:
+            return
+        self.status_panel.show_status(self._status)
+        if self._indexing is not None and self._indexing.isVisible():
+            self._indexing.show_status(self._status)
+
     def _on_status(self, status: Status) -> None:
         first = self._status is None
         self._status = status
-        self.status_panel.show_status(status)
+        self._show_indexing_status()
         self.folders.show_folders(status.folders)
         self.browse.show_status(status)
-        if self._indexing is not None and self._indexing.isVisible():
-            self._indexing.show_status(status)
         self._ask_failures()
         if first or status.folders:
             self.folders.setVisible(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import groupby
+
 from PySide6.QtCore import QLocale, Qt, Signal
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
@@ -100,7 +103,13 @@ class PhotoPanel(QScrollArea):
                 self._column.insertWidget(len(self._before), section)
                 self._before.append(section)
         if not story.details.words:
-            nothing = _label(self.tr("No words yet: this photo waits to be looked at."), quiet=True)
+            nothing = _label(
+                # What was looked at in vain leaves a caption without words.
+                self.tr("No words: nothing was made out in this photo.")
+                if story.details.captions
+                else self.tr("No words yet: this photo waits to be looked at."),
+                quiet=True,
+            )
             self._column.insertWidget(0, nothing)
             self._before.append(nothing)
         self.words.set_words(story.details.words)
@@ -134,11 +143,26 @@ class PhotoPanel(QScrollArea):
         if not story.captions:
             return None
         section = _Section(self.tr("Captions"))
-        for marked in story.captions:
-            section.column.addWidget(self._caption(marked))
+        for view, answers in groupby(story.captions, key=lambda marked: marked.caption.view):
+            section.column.addWidget(self._view(view, list(answers)))
         return section
 
-    def _caption(self, marked: MarkedCaption) -> QWidget:
+    def _view(self, view: str, answers: Sequence[MarkedCaption]) -> QWidget:
+        block = QWidget()
+        column = QVBoxLayout(block)
+        column.setContentsMargins(0, 0, 0, 4)
+        column.setSpacing(2)
+        heading = _label(text.view_text(view), quiet=True)
+        models = dict.fromkeys(marked.caption.model for marked in answers)
+        heading.setToolTip(text.plain_tooltip("\n".join(models)))
+        column.addWidget(heading)
+        for number, marked in enumerate(answers):
+            if number:
+                column.addSpacing(4)
+            column.addWidget(self._answer(marked))
+        return block
+
+    def _answer(self, marked: MarkedCaption) -> QLabel:
         colours = self.palette()
         words = text.marked_html(
             marked.caption.text,
@@ -146,15 +170,7 @@ class PhotoPanel(QScrollArea):
             colours.color(QPalette.ColorRole.Text).name(),
             tinted(colours).name(),
         )
-        block = QWidget()
-        column = QVBoxLayout(block)
-        column.setContentsMargins(0, 0, 0, 4)
-        column.setSpacing(2)
-        view = _label(text.view_text(marked.caption.view), quiet=True)
-        view.setToolTip(text.plain_tooltip(marked.caption.model))
-        column.addWidget(view)
-        column.addWidget(_label(words, rich=True))
-        return block
+        return _label(words, rich=True)
 
     def _facts(self, photo: Photo) -> QWidget:
         section = _Section(self.tr("Details"))

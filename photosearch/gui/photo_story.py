@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from photosearch.domain import Box, Caption, Clause, PhotoDetails, Query
+from photosearch.gui.text import is_visible
 
 if TYPE_CHECKING:
     from photosearch.library import PhotoLibrary
@@ -35,7 +36,11 @@ class PhotoTag:
 
 @dataclass(frozen=True, slots=True)
 class PhotoStory:
-    """Details of a photo with what matches marked; `boxes_of` says where words were seen."""
+    """Details of a photo with what matches marked; `boxes_of` says where words were seen.
+
+    `captions` are those that say something: answers about one view stand together, in the order
+    in which they were given.
+    """
 
     details: PhotoDetails
     captions: tuple[MarkedCaption, ...]
@@ -56,7 +61,7 @@ def gather(library: PhotoLibrary, photo_id: int, query: Query) -> PhotoStory:
     marked = tuple(
         MarkedCaption(caption, tuple(library.highlight(caption.text, wanted) if wanted else ()))
         for caption in captions
-        if not caption.tags
+        if not caption.tags and not caption.skipped and is_visible(caption.text)
     )
     seen: dict[str, tuple[float, list[str]]] = {}
     for caption in captions:

@@ -1,9 +1,9 @@
-"""The line at the bottom: what is being indexed, how fast, how long still, and what failed."""
+"""The line at the bottom: what is being indexed, how fast, how long still, what waits or failed."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QMouseEvent
+from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPalette, QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -14,18 +14,33 @@ from PySide6.QtWidgets import (
     QToolButton,
 )
 
-from photosearch.domain import StageProgress, Status
+from photosearch.domain import CAPTION_STAGES, StageProgress, Status
 from photosearch.gui import icons, text
+from photosearch.gui.caption_now import CaptionNowButton, RunNow, current_stage, holds_shown
 
-
-def current_stage(status: Status) -> StageProgress | None:
-    """Return the first stage that has photos waiting: the one that is worked on."""
-    return next((stage for stage in status.stages if stage.waiting), None)
+_BAR_FROM_PX = 900
 
 
 def stage_total(stage: StageProgress) -> int:
     """Return the number of photos of a stage, in any state."""
     return stage.done + stage.waiting + stage.failed
+
+
+class _Line(QLabel):
+    """A line that ends in an ellipsis where it is too long."""
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        room = self.contentsRect()
+        words = self.fontMetrics().elidedText(
+            self.text(), Qt.TextElideMode.ElideRight, room.width()
+        )
+        side = Qt.AlignmentFlag.AlignLeading | Qt.AlignmentFlag.AlignVCenter
+        painter = QPainter(self)
+        self.style().drawItemText(
+            painter, room, self.style().visualAlignment(self.layoutDirection(), side).value,
+            self.palette(), self.isEnabled(), words, QPalette.ColorRole.WindowText,
+        )  # fmt: skip
+        painter.end()
 
 
 class StatusPanel(QFrame):
@@ -40,10 +55,11 @@ class StatusPanel(QFrame):
         super().__init__()
         self.setObjectName("statusPanel")
         self._status: Status | None = None
+        self.run_now = RunNow()
         self.pause_button = QToolButton()
         self.pause_button.setIconSize(QSize(16, 16))
         self.pause_button.clicked.connect(self._on_pause)
-        self.label = QLabel()
+        self.label = _Line()
         self.label.setTextFormat(Qt.TextFormat.PlainText)
         self.label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.label.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -51,6 +67,8 @@ class StatusPanel(QFrame):
         self.progress.setTextVisible(False)
         self.progress.setFixedWidth(144)
         self.progress.setAccessibleName(self.tr("Progress of this stage"))
+        self.caption_button = CaptionNowButton()
+        self.caption_button.setProperty("quiet", True)
         self.failures_button = QPushButton()
         self.failures_button.setProperty("quiet", True)
         self.failures_button.setIcon(icons.icon("warning"))
@@ -64,6 +82,7 @@ class StatusPanel(QFrame):
         line.addWidget(self.progress)
         line.addSpacing(4)
         line.addWidget(self.label, 1)
+        line.addWidget(self.caption_button)
         line.addWidget(self.failures_button)
         line.addWidget(self.count)
         self.setMinimumHeight(40)
@@ -74,12 +93,14 @@ class StatusPanel(QFrame):
     def show_status(self, status: Status) -> None:
         """Show `status`."""
         self._status = status
+        self.run_now.follow(status)
         stage = current_stage(status)
         words = self.summary(status)
         self.label.setText(words)
-        self.label.setToolTip(text.plain_tooltip(status.activity))
+        self.label.setToolTip(text.plain_tooltip(self._more(status)))
         self.setAccessibleName(words)
-        self.progress.setVisible(stage is not None)
+        self._show_bar()
+        self.caption_button.show_state(status, self.run_now)
         if stage is not None:
             self.progress.setRange(0, max(1, stage_total(stage)))
             self.progress.setValue(stage.done + stage.failed)
@@ -96,6 +117,29 @@ class StatusPanel(QFrame):
         self.pause_button.setAccessibleName(name)
         self.pause_button.setVisible(bool(status.folders) and (working or status.paused))
 
+    def _show_bar(self) -> None:
+        stage = current_stage(self._status) if self._status is not None else None
+        self.progress.setVisible(stage is not None and self.width() >= _BAR_FROM_PX)
+
+    def _more(self, status: Status) -> str:
+        """Return what the line has no room for."""
+        holds = holds_shown(status)
+        if self.run_now.is_starting or not holds:
+            return status.activity
+        stage = current_stage(status)
+        reasons = [hold.reason for hold in holds]
+        return "\n".join([self.tr("Captions wait:"), *reasons, *self._numbers(stage)])
+
+    def _numbers(self, stage: StageProgress | None) -> list[str]:
+        if stage is None:
+            return []
+        numbers = (
+            self.tr("%1 of %2")
+            .replace("%1", text.count_text(stage.done + stage.failed))
+            .replace("%2", text.count_text(stage_total(stage)))
+        )
+        return [f"{text.stage_text(stage.stage)}: {numbers}"]
+
     def summary(self, status: Status) -> str:
         """Return what is going on, in a line."""
         if not status.folders:
@@ -107,22 +151,20 @@ class StatusPanel(QFrame):
             if status.service_pid is not None and status.activity:
                 return status.activity
             return self.tr("All photos are up to date")
-        numbers = (
-            self.tr("%1 of %2")
-            .replace("%1", text.count_text(stage.done + stage.failed))
-            .replace("%2", text.count_text(stage_total(stage)))
-        )
-        parts = [f"{text.stage_text(stage.stage)}: {numbers}"]
+        parts = self._numbers(stage)
+        holds = holds_shown(status) if stage.stage in CAPTION_STAGES else ()
         if status.paused:
             parts.insert(0, self.tr("Paused"))
         elif status.service_pid is None:
             parts.insert(0, self.tr("Indexing is not running"))
+        elif self.run_now.is_starting:
+            parts.insert(0, self.tr("Captioning begins"))
+        elif holds:
+            parts = [self.tr("Captions wait"), holds[0].reason.removesuffix(".")]
+            if len(holds) > 1:
+                parts.append(self.tr("%Ln more reason(s)", None, len(holds) - 1))
         else:
-            if stage.per_second:
-                parts.append(text.speed_text(stage.per_second))
-            if stage.seconds_left is not None:
-                left = text.duration_text(stage.seconds_left)
-                parts.append(self.tr("%1 left").replace("%1", left))
+            parts += text.pace_texts(stage)
         return " · ".join(parts)
 
     def _on_pause(self) -> None:
@@ -135,6 +177,10 @@ class StatusPanel(QFrame):
             self.start_wanted.emit()
         else:
             self.pause_wanted.emit(True)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        self._show_bar()
+        super().resizeEvent(event)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         if event.button() == Qt.MouseButton.LeftButton:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import html
 import os
+import re
+import unicodedata
 from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication, QDateTime, QLocale, QObject, QTimeZone, QTranslator
 
-from photosearch.domain import Stage, display_path
+from photosearch.domain import CAPTION_STAGES, Stage, StageProgress, display_path
+
+_LONGEST_WORD = 40
+_BIDI_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 # Qt looks plural forms up in the translation even for the language of the source.
 ENGLISH_PLURALS = {
@@ -28,6 +33,8 @@ ENGLISH_PLURALS = {
         "%Ln file could not be read",
         "%Ln files could not be read",
     ),
+    "%Ln more reason(s)": ("%Ln more reason", "%Ln more reasons"),
+    "For %Ln hour(s)": ("For %Ln hour", "For %Ln hours"),
     "%Ln s": ("%Ln s", "%Ln s"),
     "%Ln min": ("%Ln min", "%Ln min"),
     "%Ln h": ("%Ln h", "%Ln h"),
@@ -65,7 +72,8 @@ def _tr(text: str, n: int = -1) -> str:
 
 def plain_tooltip(text: str) -> str:
     """Return `text` as a tooltip that shows it literally: Qt guesses HTML otherwise."""
-    return f"<qt>{html.escape(text)}</qt>" if text else ""
+    lines = html.escape(text).replace("\n", "<br>")
+    return f"<qt>{lines}</qt>" if text else ""
 
 
 def plain_label(text: str) -> str:
@@ -97,24 +105,48 @@ def took_text(took_ms: float) -> str:
 
 
 def speed_text(per_second: float) -> str:
-    """Return a speed in photos by the unit in which it is no tiny fraction."""
-    if per_second >= 0.1:
-        return _tr("%1 photos/s").replace("%1", QLocale().toString(per_second, "f", 1))
-    return _tr("%1 photos/h").replace("%1", QLocale().toString(per_second * 3600, "f", 0))
+    """Return a speed by the unit in which it is no fraction."""
+    units = ((_tr("%1 a second"), 1), (_tr("%1 a minute"), 60), (_tr("%1 an hour"), 3600))
+    words, seconds = next((u for u in units if per_second * u[1] >= 1), units[-1])
+    count = per_second * seconds
+    return words.replace("%1", QLocale().toString(count, "f", 1 if count < 9.95 else 0))
 
 
 def duration_text(seconds: float) -> str:
-    """Return a time left, in the two largest units that matter."""
+    """Return a time, no more exact than a time left can be known."""
     minutes = round(seconds / 60)
-    if seconds < 60:
+    if seconds < 59.5:
         return _tr("%Ln s", max(1, round(seconds)))
     if minutes < 60:
         return _tr("%Ln min", minutes)
-    hours, minutes = divmod(minutes, 60)
-    if hours < 24:
+    if minutes < 600:
+        hours, minutes = divmod(minutes, 60)
         return _tr("%Ln h", hours) + (" " + _tr("%Ln min", minutes) if minutes else "")
-    days, hours = divmod(hours, 24)
-    return _tr("%Ln day(s)", days) + (" " + _tr("%Ln h", hours) if hours else "")
+    hours = round(seconds / 3600)
+    return _tr("%Ln h", hours) if hours < 48 else _tr("%Ln day(s)", round(hours / 24))
+
+
+def pace_texts(stage: StageProgress) -> list[str]:
+    """Return how fast a stage goes and how long still, as far as known.
+
+    Captions wait for hours and for an idle computer: for them it is the time of work that is left.
+    """
+    found = []
+    if stage.waiting and stage.per_second:
+        found.append(speed_text(stage.per_second))
+    if stage.waiting and stage.seconds_left is not None:
+        captions = stage.stage in CAPTION_STAGES
+        words = _tr("%1 of work left") if captions else _tr("%1 left")
+        found.append(words.replace("%1", duration_text(stage.seconds_left)))
+    return found
+
+
+def time_text(at: float) -> str:
+    """Return a time of today or tomorrow, in Unix seconds, as a clock shows it."""
+    moment = QDateTime.fromSecsSinceEpoch(round(at))
+    clock = QLocale().toString(moment.time(), QLocale.FormatType.ShortFormat)
+    today = moment.date() == QDateTime.currentDateTime().date()
+    return clock if today else _tr("%1 tomorrow").replace("%1", clock)
 
 
 def taken_text(taken_at: float) -> str:
@@ -163,14 +195,31 @@ def view_text(view: str) -> str:
 
 
 def marked_html(text: str, spans: list[tuple[int, int]], ink: str, paper: str) -> str:
-    """Return `text` escaped, with `spans` marked in colours `ink` on `paper`."""
+    """Return `text` as HTML that shows it plainly, `spans` marked in colours `ink` on `paper`."""
     pieces, at = [], 0
     for start, end in sorted(spans):
         if start < at or end <= start:
             continue
-        pieces.append(html.escape(text[at:start]))
-        word = html.escape(text[start:end])
+        pieces.append(_plain_html(text[at:start]))
+        word = _plain_html(text[start:end])
         pieces.append(f'<span style="color:{ink}; background-color:{paper}">{word}</span>')
         at = end
-    pieces.append(html.escape(text[at:]))
+    pieces.append(_plain_html(text[at:]))
     return "".join(pieces)
+
+
+def is_visible(text: str) -> bool:
+    """Return whether `text` has anything to read in it."""
+    return any(unicodedata.category(ch)[0] not in "CZ" for ch in text)
+
+
+def _plain_html(text: str) -> str:
+    """Return `text` escaped: no control or bidi marks, and words that fit into a line."""
+    text = text.replace("\t", " ")
+    kept = (
+        ch
+        for ch in text
+        if ch == "\n" or (unicodedata.category(ch) not in ("Cc", "Cs") and ch not in _BIDI_MARKS)
+    )
+    broken = re.sub(rf"(\S{{{_LONGEST_WORD}}})(?=\S)", "\\1\u200b", "".join(kept))
+    return html.escape(broken).replace("\n", "<br>")

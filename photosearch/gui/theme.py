@@ -85,6 +85,7 @@ QPushButton[quiet="true"]:focus {{ border-color: {accent}; }}
 QPushButton[primary="true"] {{ background: {accent}; color: {on_accent}; border-color: {accent};
   font-weight: 600; }}
 QPushButton[primary="true"]:focus {{ border: 2px solid {text}; padding: 6px 15px; }}
+QPushButton::menu-indicator {{ image: none; width: 0; }}
 QToolButton {{ background: transparent; border: 1px solid transparent; border-radius: 6px;
   padding: 5px; }}
 QToolButton:hover {{ background: {hover}; }}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPoint, QSize, Qt, Signal
+from PySide6.QtCore import QPoint, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QContextMenuEvent, QImage, QImageReader, QKeyEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
@@ -20,6 +20,9 @@ from photosearch.gui.results_model import ResultsModel
 
 if TYPE_CHECKING:
     from photosearch.library import PhotoLibrary
+
+_LOOKED_MS = 1000
+_CHANNELS = ("viewer-thumbnail", "viewer-preview", "viewer-story", "viewer-next")
 
 
 def _read(path: Path) -> QImage:
@@ -48,10 +51,9 @@ class Viewer(QWidget):
         self.panel = PhotoPanel(background)
         self.panel.chosen.connect(self.chosen)
         self.panel.hovered.connect(self._outline)
-        self._name = QLabel()
+        self._name, self._position = QLabel(), QLabel()
         self._name.setTextFormat(Qt.TextFormat.PlainText)
         self._name.setProperty("role", "heading")
-        self._position = QLabel()
         self._position.setProperty("role", "quiet")
         self.back_button = self._button(
             "grid", self.tr("Back to the photos (Esc)"), self.close_viewer
@@ -87,6 +89,7 @@ class Viewer(QWidget):
         column.addWidget(bar)
         column.addLayout(middle, 1)
         self.setFocusProxy(self.canvas)
+        self._looking = self._make_timer()
         model.dataChanged.connect(self._on_rows_loaded)
         model.refreshed.connect(self._on_refreshed)
 
@@ -99,6 +102,14 @@ class Viewer(QWidget):
         if action is not None:
             button.clicked.connect(action)
         return button
+
+    def _make_timer(self) -> QTimer:
+        # Whoever flicks through photos does not look at them.
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.setInterval(_LOOKED_MS)
+        timer.timeout.connect(self._note_looked_at)
+        return timer
 
     @property
     def row(self) -> int:
@@ -122,8 +133,9 @@ class Viewer(QWidget):
         self._row = row
         self._hit = None
         self._story = None
+        self._looking.stop()
         self.canvas.clear()
-        for channel in ("viewer-thumbnail", "viewer-preview", "viewer-story", "viewer-next"):
+        for channel in _CHANNELS:
             self._background.cancel(channel)
         self._show_position()
         hit = self._model.hit(row)
@@ -145,7 +157,8 @@ class Viewer(QWidget):
     def close_viewer(self) -> None:
         """Go back to the grid."""
         row, self._row, self._hit = self._row, -1, None
-        for channel in ("viewer-thumbnail", "viewer-preview", "viewer-story", "viewer-next"):
+        self._looking.stop()
+        for channel in _CHANNELS:
             self._background.cancel(channel)
         self.canvas.clear()
         self.closed.emit(row)
@@ -181,6 +194,16 @@ class Viewer(QWidget):
             on_error=self._take_error,
         )
         self._ask_story()
+        self._looking.start()
+
+    def _note_looked_at(self) -> None:
+        if self._hit is None:
+            return
+        library, photo_id = self._library, self._hit.photo_id
+        # Only a wish: whoever looks at a photo need not hear that it could not be noted.
+        self._background.submit(
+            lambda: library.look_at(photo_id), lane=Lane.CHORE, on_error=lambda _error: None
+        )
 
     def _ask_story(self) -> None:
         if self._hit is None:

@@ -50,7 +50,7 @@ class Person:
         return self.browse.bar.focusProxy()
 
     def wait(self, condition, timeout_ms=8000):
-        self.qtbot.waitUntil(condition, timeout=timeout_ms)
+        self.qtbot.waitUntil(lambda: bool(condition()), timeout=timeout_ms)
 
     def type(self, words):
         self.field.setFocus()

@@ -122,17 +122,39 @@ def test_every_counting_text_has_plural_forms():
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(5, "5 s"), (59.6, "60 s"), (60, "1 min"), (5400, "1 h 30 min"), (7200, "2 h"),
-     (86400 * 3 + 7200, "3 days 2 h"), (86400, "1 day")],
+    [(5, "5 s"), (59.6, "1 min"), (60, "1 min"), (3580, "1 h"), (5400, "1 h 30 min"), (7200, "2 h"),
+     (11 * 3600 + 1500, "11 h"), (86400, "24 h"), (86400 * 3 + 7200, "3 days")],
 )  # fmt: skip
-def test_durations_are_short_and_true(dressed, seconds, words):
+def test_durations_are_short_and_no_more_exact_than_known(dressed, seconds, words):
     assert text.duration_text(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("per_second", "words"),
+    [(305.2, "305 a second"), (3.4, "3.4 a second"), (0.5, "30 a minute"), (0.02, "1.2 a minute"),
+     (0.004, "14 an hour"), (0.0001, "0.4 an hour")],
+)  # fmt: skip
+def test_speeds_are_told_by_the_unit_that_fits(dressed, per_second, words):
+    assert text.speed_text(per_second) == words
 
 
 def test_marked_text_is_escaped():
     words = text.marked_html("a <b>dog</b> & co", [(5, 8)], "#000000", "#ffff00")
     assert words.startswith("a &lt;b&gt;<span")
     assert words.endswith("dog</span>&lt;/b&gt; &amp; co")
+
+
+def test_strange_text_is_shown_plainly(dressed):
+    words = text.marked_html("dog\x00\x1b[31m\u202egnp\n" + "x" * 100, [(0, 3)], "#000", "#fff")
+    assert words.startswith('<span style="color:#000; background-color:#fff">dog</span>[31mgnp<br>')
+    label = QLabel()
+    label.setTextFormat(Qt.TextFormat.RichText)
+    label.setWordWrap(True)
+    label.setText(words)
+    narrow = label.fontMetrics().horizontalAdvance("x" * 45)
+    assert label.minimumSizeHint().width() <= narrow
+    assert not text.is_visible("\u200b \n\x00")
+    assert text.is_visible("\u200b.")
 
 
 def test_the_window_is_as_it_was_left(person, open_window):

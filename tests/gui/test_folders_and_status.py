@@ -119,7 +119,7 @@ def status(**changed):
 @pytest.mark.parametrize(
     ("changed", "line"),
     [
-        ({}, "First words: 122 of 300 · 3.4 photos/s · 52 s left"),
+        ({}, "First words: 122 of 300 · 3.4 a second · 52 s left"),
         ({"paused": True}, "Paused · First words: 122 of 300"),
         ({"service_pid": None}, "Indexing is not running · First words: 122 of 300"),
         ({"stages": ()}, "All photos are up to date"),

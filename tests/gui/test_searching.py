@@ -10,9 +10,11 @@ from PySide6.QtGui import QContextMenuEvent, QGuiApplication, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMenu
 
-from photosearch.domain import Query
+from photosearch.domain import JobKind, Query, Stage
 from photosearch.gui.desktop import leave_clipboard
 from photosearch.service_control import ServiceLock
+from photosearch.storage.database import Database
+from photosearch.storage.job_queue import JobQueue
 
 SHIFT = Qt.KeyboardModifier.ShiftModifier
 CONTROL = Qt.KeyboardModifier.ControlModifier
@@ -40,6 +42,43 @@ def test_an_unfinished_word_shows_what_it_will_become(person, qtbot):
     with qtbot.waitSignal(person.browse.model.refreshed):
         person.library.set_paused(True)
     assert "shown for “frisbee”" in person.browse.summary.text()
+
+
+@pytest.fixture
+def told(person, monkeypatch):
+    """Names of the photos that the library was told of as nearly found, call by call."""
+    calls = []
+    real = person.library.nearly_found
+
+    def note(photo_ids):
+        calls.append({person.library.photo(n).photo.paths[0].name for n in photo_ids})
+        real(photo_ids)
+
+    monkeypatch.setattr(person.library, "nearly_found", note)
+    return calls
+
+
+def test_photos_that_a_settled_search_almost_found_are_captioned_first(person, told, qtbot):
+    with Database(person.library.paths.database) as database:
+        JobQueue(database).ensure([JobKind(Stage.HALVES, "llava")])
+    person.search("cat")
+    assert not person.browse._settled.isActive(), "there is nothing in part"
+    person.key(Qt.Key.Key_L, CONTROL)
+    person.wait(lambda: not person.chips())
+    person.type("dog sea")
+    with qtbot.waitSignal(person.browse.model.refreshed):
+        person.wait(lambda: told)
+    assert told == [{"frisbee.jpg", "boat.jpg", HOSTILE}]
+    assert not person.browse._settled.isActive(), "the news of it is no new search"
+
+
+def test_a_search_that_goes_on_is_not_settled(person, told):
+    person.search("dog sea")
+    assert person.browse._settled.isActive()
+    person.type(" cou")
+    person.wait(lambda: told)
+    assert len(told) == 1
+    assert "beach.jpg" in told[0], "it has dog and sea, but no couch"
 
 
 def test_enter_finishes_the_unfinished_word(person):

@@ -1,18 +1,23 @@
 """The viewer: the photo, what is known of it, and the way through the result."""
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from gui_library import HOSTILE
+from gui_library import HOSTILE, PHOTOS, fill
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt
 from PySide6.QtGui import QMouseEvent, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel
 
 from photosearch.clouds import layout
-from photosearch.domain import TermCount
+from photosearch.domain import JobKind, Stage, TermCount, ViewCaption
 from photosearch.gui.chip import Chip
 from photosearch.gui.cloud_view import word_path
+from photosearch.storage.caption_store import CaptionStore
+from photosearch.storage.database import Database
+from photosearch.storage.job_queue import LOOKED_AT, NORMAL, JobQueue
 
 CONTROL = Qt.KeyboardModifier.ControlModifier
 SHIFT = Qt.KeyboardModifier.ShiftModifier
@@ -92,6 +97,78 @@ def test_captions_stand_by_view_with_the_matched_words_marked(person):
     chips = {c.text(): c for c in person.window.viewer.panel.findChildren(Chip)}
     assert chips["dog"]._strong
     assert not chips["seashore"]._strong
+
+
+@pytest.fixture
+def two_answers(paths, folder, open_window):
+    """Someone at a window with a photo that was asked about twice, and partly not looked at."""
+    fill(paths, folder, PHOTOS[:1])
+    with Database(paths.database) as database:
+        jobs, captions = JobQueue(database), CaptionStore(database)
+        kind = JobKind(Stage.HALVES, "llava", "Describe.")
+        jobs.ensure([kind])
+        said = [
+            ViewCaption("half-left", "A meadow."),
+            ViewCaption("half-left", "Clover & <i>daisies</i>.", prompt="What else?"),
+            ViewCaption("half-right", "", skipped="flat"),
+            ViewCaption("half-top", " \u200b\n"),
+            ViewCaption("half-bottom", "Grass \x00\u202e" + "longword" * 40),
+        ]
+        captions.save(jobs.lease(kind), said)
+    return open_window()
+
+
+def test_answers_about_one_view_stand_under_one_heading(two_answers):
+    person = two_answers
+    person.open_photo(0)
+    person.wait(lambda: "Left half" in labels(person))
+    shown = labels(person)
+    at = shown.index("Left half")
+    assert shown[at + 1 : at + 3] == ["A meadow.", "Clover &amp; &lt;i&gt;daisies&lt;/i&gt;."]
+    assert shown.count("Left half") == 1
+    strange = shown[shown.index("Lower half") + 1]
+    assert strange.startswith("Grass longword")
+    assert "\u202e" not in strange
+    assert not {"Right half", "Upper half"} & set(shown)
+    panel = person.window.viewer.panel
+    assert panel.widget().width() <= panel.viewport().width()
+
+
+def test_a_photo_in_which_nothing_was_made_out_says_so(paths, folder, open_window):
+    fill(paths, folder, [("fog.jpg", (200, 200, 200), (), {})])
+    with Database(paths.database) as database:
+        jobs = JobQueue(database)
+        kind = JobKind(Stage.HALVES, "llava", "Describe.")
+        jobs.ensure([kind])
+        said = [ViewCaption("half-left", "", skipped="flat")]
+        CaptionStore(database).save(jobs.lease(kind), said)
+    person = open_window()
+    person.open_photo(0)
+    person.wait(lambda: "No words: nothing was made out in this photo." in labels(person))
+
+
+def priorities(paths):
+    """Return by file name the priority of what waits."""
+    sql = (
+        "SELECT path, priority FROM job JOIN file ON file.photo_id = job.photo_id"
+        " WHERE state = 'waiting'"
+    )
+    with Database(paths.database) as database:
+        return {Path(os.fsdecode(r["path"])).name: r["priority"] for r in database.query(sql)}
+
+
+def test_photos_looked_at_are_captioned_first_but_not_those_flicked_past(person, paths):
+    with Database(paths.database) as database:
+        JobQueue(database).ensure([JobKind(Stage.HALVES, "llava", "Describe.")])
+    person.open_photo(0)
+    person.key(Qt.Key.Key_Right)
+    person.key(Qt.Key.Key_Escape)
+    person.open_photo(2)
+    person.key(Qt.Key.Key_Right)
+    person.wait(lambda: priorities(paths)["cat.jpg"] == LOOKED_AT)
+    others = {name: rank for name, rank in priorities(paths).items() if name != "cat.jpg"}
+    assert max(others.values()) == NORMAL
+    assert len(others) == 5
 
 
 def test_captions_and_file_names_are_never_html(person):
