@@ -297,6 +297,7 @@ def measure(
     sequences: Sequence[int],
     views_wanted: int,
     turns: int,
+    server_slots: Sequence[int] = (),
     server_python: Path | None = None,
     server: str = "",
 ) -> list[Figures]:
@@ -312,13 +313,13 @@ def measure(
         add("Llava15ChatHandler", partial(plain_handler, setting))
         for count in sequences:
             add(f"photosearch, {count} at once", partial(ours, setting, count))
-        for slots in sequences if server_python else ():
+        for slots in server_slots if server_python else ():
             assert server_python is not None
             address, process = started_server(server_python, setting, slots, stack)
             serving = partial(llama_server, setting, address, slots)
             add(f"llama-server, {slots} slots", serving, process)
         if server:
-            slots = max(sequences)
+            slots = max(server_slots)
             serving = partial(llama_server, setting, server, slots)
             add(f"{server}, {slots} requests", serving)
         for turn in range(turns):
@@ -359,6 +360,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="a language model instead of --shape")
     parser.add_argument("--mmproj", type=Path, help="its projector")
     parser.add_argument("--sequences", type=int, nargs="+", default=[1, 4, 9, 18])
+    parser.add_argument("--server-slots", type=int, nargs="+", help="as --sequences, if not given")
     parser.add_argument("--views", type=int, default=len(ALL_VIEWS), help="views a turn")
     parser.add_argument("--tokens", type=int, default=80, help="tokens an answer")
     parser.add_argument("--turns", type=int, default=5)
@@ -379,6 +381,7 @@ def main() -> None:
         sequences=arguments.sequences,
         views_wanted=arguments.views,
         turns=arguments.turns,
+        server_slots=arguments.server_slots or arguments.sequences,
         server_python=arguments.server_python,
         server=arguments.server,
     )
