@@ -21,8 +21,10 @@ _VISIBLE = [
 def is_flat(view: Image.Image) -> bool:
     """Return whether the RGB crop `view` shows nothing that stands out from its surroundings.
 
-    One thing that does is enough, if as small as a fiftieth of the crop's side. Takes 0.5 ms for
-    a crop of 672 × 504 pixels.
+    One thing that does is enough, if as small as a fiftieth of the crop's side. Takes about a
+    millisecond. Of 5,100 crops of 300 photos of COCO (tests/benchmarks/flatness_quality.py) 1.5 %
+    are flat, 2.6 % of the ninths, and none of the 3,599 in which the instant tagger sees a thing
+    that the photo is labelled with.
     """
     return contrast(view) < _FLAT_BELOW
 
