@@ -86,9 +86,12 @@ class Figures:
 
 def ours(setting: Setting, sequences: int) -> Captions:
     """Return photosearch's captioner, with so many views at once."""
+    from photosearch.captioning import stopping  # noqa: PLC0415
     from photosearch.captioning.llama.captioner import LlamaCaptioner  # noqa: PLC0415
     from photosearch.search.analysis import word_keys  # noqa: PLC0415
 
+    # Random weights soon go round in circles, for which the others would not stop.
+    stopping._LONGEST_PERIOD = 0
     budgets = {view.name: setting.tokens for view in ALL_VIEWS}
     config = CaptionerConfig(
         "random",
@@ -98,6 +101,7 @@ def ours(setting: Setting, sequences: int) -> Captions:
         threads=setting.threads,
         gpu_layers=-1 if setting.gpu else 0,
         sequences=sequences,
+        cache=setting.mmproj.parent / "cache",
     )
     captioner = LlamaCaptioner(config, word_keys)
 

@@ -14,7 +14,7 @@ import numpy as np
 import other_models
 import psutil
 import pytest
-from asking import CONFIG, answers, captions, open_captioner, say
+from asking import CONFIG, FOLLOW_UP, answers, captions, open_captioner, say
 from gguf_files import MMPROJ, TEXT, rewritten
 from PIL import Image
 from shapes import random_scene, scene_with_hidden_shape
@@ -23,6 +23,7 @@ from photosearch.captioning.captioner import PhotoViews
 from photosearch.captioning.llama.captioner import LlamaCaptioner
 from photosearch.captioning.models import CaptionerConfig
 from photosearch.captioning.recipes import Recipe
+from photosearch.domain import ViewCaption
 from photosearch.errors import CaptionError, ModelError, UsageError
 from photosearch.imaging.crops import WHOLE, view_named
 
@@ -239,6 +240,48 @@ def test_a_caption_is_clean_text_whatever_the_model_says(
     model = with_words(tmp_path / "rude.gguf", {"\u2581plain": plain, "\u2581white": white})
     image = Image.new("RGB", (99, 99), (250, 250, 250))
     assert say(opened(replace(CONFIG, model=model)), image) == expected
+
+
+def test_markup_is_left_out(
+    tmp_path: Path, opened: Callable[[CaptionerConfig], LlamaCaptioner]
+) -> None:
+    model = with_words(
+        tmp_path / "html.gguf", {"\u2581plain": "\u2581<b>plain</b>", "\u2581A": "\u2581<p>A"}
+    )
+    image = Image.new("RGB", (99, 99), (250, 250, 250))
+    (((caption),),) = captions(opened(replace(CONFIG, model=model)), [image])
+    assert caption.text == "A plain white background."
+    assert caption.raw.strip() == "<p>A <b>plain</b> white background."
+
+
+def test_a_model_that_says_one_word_for_ever_is_stopped(
+    tmp_path: Path, opened: Callable[[CaptionerConfig], LlamaCaptioner]
+) -> None:
+    # With all words as likely, the first of the vocabulary is taken.
+    words = with_words(tmp_path / "words.gguf", {"<unk>": "\u2581red"})
+    silent = {"output_norm.weight": np.zeros(96, np.float32)}
+    model = rewritten(words, tmp_path / "flood.gguf", change=silent)
+    recipe = Recipe(max_tokens={"whole": 10_000})
+    captioner = opened(replace(CONFIG, model=model, recipe=recipe))
+    (((caption),),) = captions(captioner, [Image.new("RGB", (50, 50))])
+    assert caption.text.rstrip("….") == "red"
+    assert 4 <= len(caption.raw.split()) < 20
+
+
+@pytest.mark.parametrize("follow_up", ["", FOLLOW_UP])
+def test_a_model_that_says_nothing_answers_each_view_by_nothing(
+    follow_up: str, tmp_path: Path, opened: Callable[[CaptionerConfig], LlamaCaptioner]
+) -> None:
+    model = rewritten(
+        TEXT,
+        tmp_path / "mute.gguf",
+        change={"output_norm.weight": np.zeros(96, np.float32)},
+        metadata={"tokenizer.ggml.eos_token_id": 0},
+    )
+    captioner = opened(replace(CONFIG, model=model, recipe=Recipe(follow_up=follow_up)))
+    views = (WHOLE, view_named("half-left"))
+    found = captions(captioner, [Image.new("RGB", (50, 50))] * 9, views)
+    assert found == [[ViewCaption("whole", ""), ViewCaption("half-left", "")]] * 9
 
 
 def test_a_caption_longer_than_the_budget_ends_with_a_whole_word(

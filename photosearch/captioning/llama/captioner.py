@@ -25,9 +25,8 @@ from photosearch.errors import CaptionError, ModelError, UsageError
 
 # Where the model takes any size, the tokens of a picture and so its time grow with its area.
 _LONGEST_SIDE = 1024
-# llama.cpp multiplies four or sixteen rows at once on a CPU: five views take longer than four, and
-# a token of sixteen takes 0.6 times that of four; but twelve more half-written views are lost when
-# it must stop.
+# llama.cpp multiplies by four rows at once on a CPU: three views or five are slower than four.
+# Sixteen gain no more, and more half-written views are lost when it must stop.
 _CPU_SEQUENCES, _GPU_SEQUENCES = 4, 16
 _SHARE_OF_FREE_MEMORY = 0.6
 # All tokens of a picture at once where they are not too many: two batches for 576 are slower.
