@@ -13,7 +13,7 @@ _LONGEST_PERIOD = 32
 _MIN_REPEATS, _MIN_REPEATED = 4, 8
 _LONG_REPEATED = 24
 _STALE_SENTENCES = 2
-_MIN_SENTENCE_WORDS = 3
+_MIN_SENTENCE = 12
 # The end of a sentence and the white space after it, a line's end, or a full stop of East Asia.
 _BOUNDARY = re.compile(
     rb"""[.!?]["')\]*]*\s+|\n\s*|\xe2\x80\xa6\s+|\xe3\x80\x82|\xef\xbc\x81|\xef\xbc\x9f"""
@@ -111,7 +111,7 @@ class Answer:
         start, self._sentence_start = self._sentence_start, end
         sentence = self._written[start:end].decode("utf-8", "ignore")
         said = " ".join(sentence.casefold().split())
-        if said in self._sentences and said.count(" ") + 1 >= _MIN_SENTENCE_WORDS:
+        if said in self._sentences and len(said) >= _MIN_SENTENCE:
             self._kept_bytes = start
             return False
         self._sentences.add(said)

@@ -98,6 +98,12 @@ def test_a_repeated_last_sentence_is_dropped() -> None:
     assert (answer.kept.rstrip(), answer.ended) == (PLAIN, True)
 
 
+def test_a_repeated_sentence_is_dropped_where_words_have_no_spaces() -> None:
+    sentence = "一个男人站在海滩上看着远处的大海，旁边有两只小狗在奔跑，天空很蓝，云朵像棉花飘过。"
+    answer = written(sentence * 2, Answer(500), by=3)
+    assert (answer.kept, answer.ended) == (sentence, True)
+
+
 def test_two_sentences_without_new_words_end_it() -> None:
     text = (
         "A man stands on a beach. He holds a surfboard. On the beach stands the man. "

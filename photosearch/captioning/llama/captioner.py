@@ -180,10 +180,14 @@ class LlamaCaptioner:
             return 1
         if self._config.sequences:
             return min(self._config.sequences, int(llama_cpp.llama_max_parallel_sequences()))
+        most = _GPU_SEQUENCES if self.on_gpu else _CPU_SEQUENCES
         free = free_gpu_mb() << 20 if self.on_gpu else psutil.virtual_memory().available
+        if not free:
+            # Not every driver says; what does not fit is halved later.
+            return most
         shape = memory_shape(self._config.model, self._config.mmproj)
         fitting = int(free * _SHARE_OF_FREE_MEMORY / (tokens * max(1, shape.bytes_per_token())))
-        return max(1, min(fitting, _GPU_SEQUENCES if self.on_gpu else _CPU_SEQUENCES))
+        return max(1, min(fitting, most))
 
     def _enlarge(self, prompt: TokenizedPrompt) -> SlotContext:
         assert self._model is not None and self._context is not None

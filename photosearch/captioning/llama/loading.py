@@ -36,8 +36,7 @@ Embeddings = npt.NDArray[np.float32]
 
 # ggml.h: enum ggml_log_level (llama-cpp-python lists an older numbering).
 _ERROR_LEVEL, _CONTINUED_LEVEL = 4, 5
-# The vision tower computes so many operations between two looks at the interrupt: some 0.1 s on two
-# cores; more looks would keep a GPU waiting.
+# The vision tower computes so many operations between two looks at the interrupt: some 0.1 s.
 _OPERATIONS_A_LOOK = 32
 
 
@@ -191,7 +190,9 @@ class LoadedModel:
         options.use_gpu = gpu_layers != 0
         options.print_timings = False
         options.n_threads = self.threads
-        options.cb_eval = self.interrupt.after_operation
+        if not options.use_gpu:
+            # A GPU is done too soon to be stopped, and would wait for each look.
+            options.cb_eval = self.interrupt.after_operation
         folder = cache
         if folder is None:
             temporary = tempfile.TemporaryDirectory(prefix="photosearch-")

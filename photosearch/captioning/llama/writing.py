@@ -25,6 +25,9 @@ LEAST_ANSWER = 16
 _MOST_ASPECT = 20
 _PADDING = (122, 116, 104)
 
+# A large model takes seconds for a step, and minutes for an answer.
+_STEPS_A_SIGN = 16
+
 Need = Callable[[TokenizedPrompt], int]
 """Returns how many tokens a conversation may take; raises CaptionError for too many."""
 Enlarge = Callable[[TokenizedPrompt], SlotContext]
@@ -98,6 +101,7 @@ class Writing:
     def run(self, photos: Iterable[PhotoViews]) -> Iterator[PhotoAnswer]:
         """Yield what is written about `photos`. Raises Interrupted."""
         views = self._views(photos)
+        steps = 0
         while True:
             while (slot := self._free_slot()) is not None:
                 found = self._take_next(views)
@@ -110,6 +114,9 @@ class Writing:
             if not self._active:
                 return
             yield from self._step()
+            steps += 1
+            if steps % _STEPS_A_SIGN == 0 and self._active:
+                yield PhotoAnswer(next(iter(self._active.values())).photo.key)
 
     def _free_slot(self) -> int | None:
         if not self._active:
