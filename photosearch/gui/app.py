@@ -92,7 +92,7 @@ class Session:
         if self._folder is not None:
             self.window.add_folders([self._folder])
         elif not service_runs:
-            self.window.start_service()
+            self.window.indexing.start_service()
 
     def close(self) -> None:
         """Stop the threads, the service if it was started here, and close the library."""

@@ -7,6 +7,7 @@ import time
 from functools import partial
 
 from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QCursor
 from PySide6.QtWidgets import QMenu, QPushButton
 
 from photosearch.domain import CAPTION_STAGES, Hold, Stage, StageProgress, Status
@@ -94,8 +95,11 @@ class CaptionNowButton(QPushButton):
         self._runs = False
         self.choices = QMenu(self)
         self.choices.aboutToShow.connect(self._fill)
+        self.choices.aboutToHide.connect(self._look_for_mouse)
         self.setMenu(self.choices)
         self.setAutoDefault(False)
+        # It comes and goes; whoever clicked it goes on where they were.
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setIcon(icons.icon("down"))
         self.setIconSize(QSize(16, 16))
         # The arrow stands after the words.
@@ -137,6 +141,12 @@ class CaptionNowButton(QPushButton):
             self.choices.addSeparator()
             action = self.choices.addAction(self.tr("Follow the schedule again"))
             action.triggered.connect(lambda _checked=False: self.schedule_wanted.emit())
+
+    def _look_for_mouse(self) -> None:
+        # Qt does not notice that the mouse left the button for its menu.
+        over = self.rect().contains(self.mapFromGlobal(QCursor.pos()))
+        self.setAttribute(Qt.WidgetAttribute.WA_UnderMouse, over)
+        self.update()
 
     def _choose(self, hours: float, _checked: bool = False) -> None:
         self.wanted.emit(hours)

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 
 from photosearch.domain import CAPTION_STAGES, StageProgress, Status
 from photosearch.gui import text
-from photosearch.gui.caption_now import CaptionNowButton, holds_shown
+from photosearch.gui.caption_now import CaptionNowButton, current_stage, holds_shown
 from photosearch.gui.status_panel import StatusPanel, stage_total
 
 
@@ -26,7 +26,7 @@ class IndexingDialog(QDialog):
     def __init__(self, panel: StatusPanel, parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle(self.tr("Indexing"))
-        self.setMinimumWidth(520)
+        self.setMinimumWidth(600)
         self._panel = panel
         self._summary = QLabel()
         self._summary.setProperty("role", "heading")
@@ -45,6 +45,8 @@ class IndexingDialog(QDialog):
         self.rows: dict[str, tuple[QLabel, QProgressBar, QLabel]] = {}
         close = QPushButton(self.tr("Close"))
         close.clicked.connect(self.close)
+        close.setDefault(True)
+        close.setFocus()
         column = QVBoxLayout(self)
         column.setContentsMargins(24, 24, 24, 16)
         column.setSpacing(16)
@@ -61,8 +63,7 @@ class IndexingDialog(QDialog):
 
     def show_status(self, status: Status) -> None:
         """Show `status`."""
-        self._summary.setText(self._panel.summary(status))
-        self._show_holds(status)
+        self._show_state(status)
         for stage in status.stages:
             name, bar, numbers = self._row(stage)
             name.setText(text.stage_text(stage.stage))
@@ -83,10 +84,15 @@ class IndexingDialog(QDialog):
             hints.append(self.tr("Work left is counted without the time in which captions wait."))
         self._hint.setText("\n".join([*hints, *status.notices]))
 
-    def _show_holds(self, status: Status) -> None:
-        run = self._panel.run_now
+    def _show_state(self, status: Status) -> None:
+        run, stage = self._panel.run_now, current_stage(status)
         holds = () if run.is_starting else holds_shown(status)
-        lines = [self.tr("Captions wait:"), *(f"• {hold.reason}" for hold in holds)]
+        lines = [f"• {hold.reason}" for hold in holds]
+        if holds and stage is not None and stage.stage in CAPTION_STAGES:
+            self._summary.setText(self.tr("Captions wait"))
+        else:
+            self._summary.setText(self._panel.summary(status))
+            lines.insert(0, self.tr("Captions wait:"))
         self.reasons.setText("\n".join(lines))
         self.reasons.setVisible(bool(holds))
         self.caption_button.show_state(status, run)

@@ -26,15 +26,12 @@ from PySide6.QtWidgets import (
 )
 
 from photosearch.domain import Clause, Folder, Status
-from photosearch.errors import PhotosearchError
 from photosearch.gui import desktop, text
 from photosearch.gui.background import Background, Lane
 from photosearch.gui.browse_page import BrowsePage
-from photosearch.gui.caption_now import CaptionNowButton
 from photosearch.gui.drop_overlay import DropOverlay
-from photosearch.gui.failures_dialog import FailuresDialog
 from photosearch.gui.folders_panel import FoldersPanel
-from photosearch.gui.indexing_dialog import IndexingDialog
+from photosearch.gui.indexing import Indexing
 from photosearch.gui.library_watch import LibraryWatch
 from photosearch.gui.menus import Menus
 from photosearch.gui.message_bar import MessageBar
@@ -61,8 +58,6 @@ class MainWindow(QMainWindow):
         self._library: PhotoLibrary | None = None
         self._status: Status | None = None
         self._said_notices: set[str] = set()
-        self._failures: FailuresDialog | None = None
-        self._indexing: IndexingDialog | None = None
         self.setWindowTitle("photosearch")
         self.setMinimumSize(QSize(640, 480))
         self.setAcceptDrops(True)
@@ -102,6 +97,7 @@ class MainWindow(QMainWindow):
         self.viewer = Viewer(library, self._background, self.browse.model)
         self.photo_menu = PhotoMenu(library, self._background, self.browse.model, self)
         self.watch = LibraryWatch(library, self._background, self)
+        self.indexing = Indexing(library, self._background, self.status_panel, self)
         for page in (self.browse, self.viewer):
             self.stack.addWidget(page)
         self.stack.setCurrentWidget(self.browse)
@@ -133,17 +129,14 @@ class MainWindow(QMainWindow):
         viewer.chosen.connect(self._on_viewer_word)
         viewer.menu_wanted.connect(self._open_viewer_menu)
         viewer.panel_toggled.connect(lambda on: self._settings.setValue("viewer/panel", on))
+        self.indexing.changed.connect(self.watch.look)
+        self.indexing.failed.connect(self.messages.say)
         browse.model.failed.connect(self.messages.say)
         self.photo_menu.open_wanted.connect(self.open_photo)
         self.photo_menu.failed.connect(self.messages.say)
         self.folders.add_wanted.connect(self.ask_for_folder)
         self.folders.remove_wanted.connect(self.ask_to_remove)
         self.folders.show_wanted.connect(lambda folder: desktop.open_with_default(folder.path))
-        self.status_panel.pause_wanted.connect(self.set_paused)
-        self.status_panel.start_wanted.connect(self.start_service)
-        self._connect_caption_button(self.status_panel.caption_button)
-        self.status_panel.details_wanted.connect(self.show_indexing)
-        self.status_panel.failures_wanted.connect(self.show_failures)
         self.watch.changed.connect(browse.model.refresh)
         self.watch.changed.connect(browse.thumbnails.try_missing_again)
         self.watch.status.connect(self._on_status)
@@ -193,7 +186,7 @@ class MainWindow(QMainWindow):
             return
         for path in paths:
             self._do(partial(library.add_folder, path))
-        self.start_service()
+        self.indexing.start_service()
 
     def ask_to_remove(self, folder: Folder) -> None:
         """Remove a folder from the library if the user means it."""
@@ -222,98 +215,15 @@ class MainWindow(QMainWindow):
         if library is not None:
             self._do(lambda: library.remove_folder(folder.id))
 
-    # Indexing
-
-    def set_paused(self, paused: bool) -> None:
-        """Pause or resume indexing."""
-        library = self._library
-        if library is not None:
-            self._do(lambda: library.set_paused(paused))
-
-    def caption_now(self, hours: float) -> None:
-        """Have captions written for so many hours, whatever the schedule says."""
-        library, run = self._library, self.status_panel.run_now
-        if library is None:
-            return
-
-        def refused(error: PhotosearchError) -> None:
-            run.end()
-            self._show_indexing_status()
-            self.messages.say(str(error))
-
-        run.ask(hours, self._status)
-        self._show_indexing_status()
-        self._background.submit(
-            lambda: library.run_now(hours),
-            lambda _: self.watch.look(),
-            lane=Lane.CHORE,
-            on_error=refused,
-        )
-
-    def follow_schedule(self) -> None:
-        """Leave it to the schedule again when captions are written."""
-        self.status_panel.run_now.end()
-        self._show_indexing_status()
-        self.set_paused(False)
-
-    def _connect_caption_button(self, button: CaptionNowButton) -> None:
-        button.wanted.connect(self.caption_now)
-        button.schedule_wanted.connect(self.follow_schedule)
-
-    def start_service(self) -> None:
-        """Start the indexer unless it runs."""
-        library = self._library
-        if library is not None:
-            self._do(library.start_service)
-
-    def show_indexing(self) -> None:
-        """Open the dialog that shows indexing stage by stage."""
-        if self._indexing is None:
-            self._indexing = IndexingDialog(self.status_panel, self)
-            self._connect_caption_button(self._indexing.caption_button)
-        if self._status is not None:
-            self._indexing.show_status(self._status)
-        self._indexing.show()
-        self._indexing.raise_()
-
-    def show_failures(self) -> None:
-        """Open the list of what could not be processed."""
-        if self._failures is None:
-            self._failures = FailuresDialog(self)
-            self._failures.retry_wanted.connect(self._retry)
-            self._failures.show_wanted.connect(lambda path: desktop.show_in_folder(path, self))
-        self._failures.show()
-        self._failures.raise_()
-        self._ask_failures()
-
-    def _ask_failures(self) -> None:
-        library, dialog = self._library, self._failures
-        if library is not None and dialog is not None and dialog.isVisible():
-            self._background.submit(library.failures, dialog.show_failures, channel="failures")
-
-    def _retry(self, job_ids: list[int] | None) -> None:
-        library = self._library
-        if library is not None:
-            self._do(lambda: library.retry(job_ids))
-            self.start_service()
-
     def _do(self, chore: Callable[[], object]) -> None:
         self._background.submit(chore, lambda _: self.watch.look(), lane=Lane.CHORE)
-
-    def _show_indexing_status(self) -> None:
-        if self._status is None:
-            return
-        self.status_panel.show_status(self._status)
-        if self._indexing is not None and self._indexing.isVisible():
-            self._indexing.show_status(self._status)
 
     def _on_status(self, status: Status) -> None:
         first = self._status is None
         self._status = status
-        self._show_indexing_status()
+        self.indexing.show_status(status)
         self.folders.show_folders(status.folders)
         self.browse.show_status(status)
-        self._ask_failures()
         if first or status.folders:
             self.folders.setVisible(
                 self._wants_sidebar() and self.stack.currentWidget() is self.browse

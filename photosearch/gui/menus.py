@@ -81,8 +81,8 @@ class Menus(QObject):
             group.addAction(action)
 
     def _make_indexing(self, menu: QMenu) -> None:
-        self._add(menu, self.tr("&Progress…"), self._window.show_indexing)
-        self._add(menu, self.tr("P&roblems…"), self._window.show_failures)
+        self._add(menu, self.tr("&Progress…"), self._window.indexing.show_progress)
+        self._add(menu, self.tr("P&roblems…"), self._window.indexing.show_failures)
 
     def _add(
         self,

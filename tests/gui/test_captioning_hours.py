@@ -202,9 +202,11 @@ def test_captions_are_begun_with_the_keys(waiting, paths):
 def test_the_dialog_tells_all_reasons_and_begins_too(waiting, paths):
     panel = waiting.window.status_panel
     waiting.click(panel.label)
-    dialog = waiting.window._indexing
-    lines = dialog.reasons.text().splitlines()
-    assert lines == ["Captions wait:", f"• {BATTERY.reason}", f"• {FULL_SCREEN.reason}"]
+    dialog = waiting.window.indexing.progress
+    assert dialog._summary.text() == "Captions wait"
+    assert dialog.reasons.text().splitlines() == [
+        "• The computer runs on battery.", "• A program fills the screen.",
+    ]  # fmt: skip
     for label in dialog.findChildren(QLabel):
         assert "run-now" not in label.text()
     chosen = choose(waiting, dialog.caption_button, 3)
@@ -263,7 +265,7 @@ def test_a_real_service_waits_for_its_hours_until_it_is_told_to_caption_now(
         library.settings.set("schedule.hours", hours)
     person = open_window()
     panel = person.window.status_panel
-    person.window.start_service()
+    person.window.indexing.start_service()
     line = f"Captions wait · It is outside the hours {hours}"
     person.wait(lambda: panel.label.text() == line, 60_000)
     choose(person, panel.caption_button, 0)

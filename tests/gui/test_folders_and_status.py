@@ -138,7 +138,7 @@ def test_the_status_line_says_what_is_going_on(qtbot, dressed, changed, line):
 def test_pausing_is_kept_in_the_library(person, paths):
     with Database(paths.database) as database:
         JobQueue(database).ensure([JobKind(Stage.HALVES, "llava")])
-    person.window.set_paused(True)
+    person.window.indexing.set_paused(True)
     person.wait(lambda: person.window._status.paused)
     button = person.window.status_panel.pause_button
     person.wait(button.isVisible)
@@ -155,7 +155,7 @@ def test_failures_are_listed_with_reasons_and_tried_again(paths, folder, open_wi
     person.wait(button.isVisible)
     assert button.text() == "1 problem"
     person.click(button)
-    dialog = person.window._failures
+    dialog = person.window.indexing.failures
     person.wait(lambda: len(dialog.failures()) == 1)
     assert dialog.heading.text() == "1 file could not be read"
     cells = [dialog._model.index(0, column).data() for column in range(3)]
@@ -171,7 +171,7 @@ def test_failures_are_listed_with_reasons_and_tried_again(paths, folder, open_wi
 
 def test_indexing_is_told_stage_by_stage(person):
     person.click(person.window.status_panel.label)
-    dialog = person.window._indexing
+    dialog = person.window.indexing.progress
     assert dialog.isVisible()
     assert dialog.rows[Stage.SCAN][0].text() == "Reading photos"
     assert dialog.rows[Stage.SCAN][2].text() == "6 of 6"

@@ -242,6 +242,9 @@ def test_a_word_under_the_mouse_shows_where_it_was_seen(person):
     assert viewer.story.boxes_of["sky"] == ((0.0, 0.0, 0.5, 0.5),)
     bars = viewer.panel.words.bars
     person.wait(lambda: len(bars.terms()) > 3)
+    # What comes later would move the words under the mouse.
+    person.wait(viewer.panel.words.cloud.words_placed)
+    person.wait(lambda: viewer.canvas.picture.width() == 96, 30_000)
     line = [term.word for term in bars.terms()].index("sky")
     scroll_to(person, bars, line)
     QTest.mouseMove(bars, bars.bar_rect(line).center())
