@@ -50,16 +50,23 @@ class IndexingDialog(QDialog):
         column = QVBoxLayout(self)
         column.setContentsMargins(24, 24, 24, 16)
         column.setSpacing(16)
-        waiting = QHBoxLayout()
-        waiting.setSpacing(16)
-        waiting.addWidget(self.reasons, 1)
-        waiting.addWidget(self.caption_button, 0, Qt.AlignmentFlag.AlignTop)
-        column.addWidget(self._summary)
-        column.addLayout(waiting)
+        column.addLayout(self._make_head())
         column.addLayout(self._grid)
         column.addWidget(self._hint)
         column.addStretch(1)
         column.addWidget(close, 0, Qt.AlignmentFlag.AlignRight)
+
+    def _make_head(self) -> QHBoxLayout:
+        words = QVBoxLayout()
+        words.setSpacing(8)
+        words.addWidget(self._summary)
+        words.addWidget(self.reasons)
+        words.addStretch(1)
+        head = QHBoxLayout()
+        head.setSpacing(16)
+        head.addLayout(words, 1)
+        head.addWidget(self.caption_button, 0, Qt.AlignmentFlag.AlignTop)
+        return head
 
     def show_status(self, status: Status) -> None:
         """Show `status`."""
