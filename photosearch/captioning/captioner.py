@@ -149,6 +149,10 @@ class CaptionHandler:
 
         def decoded() -> Iterator[PhotoViews]:
             for photo in task.photos:
+                if not photo.views:
+                    # Its captions came from elsewhere after it was leased.
+                    at_once.append(PhotoAnswer(photo.key, finished=True))
+                    continue
                 try:
                     image = self._decode(photo)
                 except DecodeError as error:
@@ -168,14 +172,15 @@ class CaptionHandler:
                     yield PhotoViews(photo.key, image, views, photo.known)
 
         for answer in self._captioner.caption(decoded(), left):
+            # First: the answer may be its photo's last, after which nothing is taken.
+            yield from at_once
+            at_once.clear()
             for caption in answer.captions:
                 picture = hashes.get((answer.key, caption.view))
                 if picture is not None and not caption.prompt:
                     said = caption.text
                     self._stale.look(answer.key, caption.view, picture, said, task.confirmed)
             yield answer
-            yield from at_once
-            at_once.clear()
         yield from at_once
 
     def _worth_a_look(self, image: Image.Image, views: tuple[View, ...]) -> tuple[View, ...]:

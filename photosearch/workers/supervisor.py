@@ -152,7 +152,7 @@ class WorkerPool:
     @property
     def pids(self) -> list[int]:
         """The ids of the live worker processes."""
-        return [worker.pid for worker in self._workers if worker.pid is not None]
+        return [pid for worker in self._workers if (pid := worker.pid) is not None]
 
     def submit(self, key: Hashable, task: Any, limit_s: float = 60.0) -> None:
         """Give a task to an idle worker; its outcome comes back under `key`.
@@ -181,7 +181,7 @@ class WorkerPool:
                     yield outcome
 
     def abandoned(self) -> list[Hashable]:
-        """Return the keys of tasks that no worker could be started for, once."""
+        """Return the keys of tasks that no worker could be started for, each once."""
         keys, self._abandoned = self._abandoned, []
         return keys
 
@@ -199,8 +199,12 @@ class WorkerPool:
             worker.leave()
 
     def cancel(self) -> list[Hashable]:
-        """Kill the workers; return the keys of the tasks they were at. The pool stays usable."""
+        """Kill the workers; return the keys of all tasks, abandoned ones too.
+
+        The pool stays usable.
+        """
         keys = [worker.key for worker in self._workers if worker.key is not None]
+        keys += self.abandoned()
         for worker in self._workers:
             worker.stop()
         return keys
@@ -232,6 +236,8 @@ class _Worker:
         self._make_handler = make_handler
         self._limits = limits
         self._process: Any = None
+        # Kept apart, for threads that ask while the process is being replaced.
+        self._pid: int | None = None
         self._usage: psutil.Process | None = None
         self._ready = False
         self._limit_s = 0.0
@@ -241,23 +247,29 @@ class _Worker:
         self._since = 0.0
         self._looked = 0.0
         self._leave_at: float | None = None
+        self._start_error = ""
         self.connection: Connection | None = None
         self.key: Hashable | None = None
 
     @property
     def pid(self) -> int | None:
-        return None if self._process is None else self._process.pid
+        return self._pid
 
     def submit(self, key: Hashable, task: Any, limit_s: float) -> None:
         self._limit_s = limit_s
         if self._process is not None and not self._process.is_alive():
             # It died between two tasks, so neither of them is to blame.
             self.stop()
-        if self._process is None:
-            self._start()
         self.key = key
         self._number += 1
         self._since = self._looked = time.monotonic()
+        if self._process is None:
+            try:
+                self._start()
+            except OSError as error:
+                # No memory, or too many processes or files: poll() tells.
+                self._start_error = f"no process can be started: {error.strerror or error}"
+                return
         assert self.connection is not None
         # A dead child is noticed at the next poll. Tasks are far smaller than a pipe's buffer,
         # so that sending to a child that is still starting does not block.
@@ -275,7 +287,7 @@ class _Worker:
 
     def poll(self) -> Outcome | _StartFailed | None:
         if self.connection is None:
-            return None
+            return self._start_failed(self._start_error, final=False)
         try:
             while self.connection.poll():
                 kind, number, value = self.connection.recv()
@@ -301,6 +313,7 @@ class _Worker:
             with contextlib.suppress(ValueError):
                 self._process.close()
         self._process = self.connection = self._usage = self.key = self._leave_at = None
+        self._pid = None
         self._ready = False
         self._tasks_done = self._first_mb = 0
 
@@ -308,16 +321,23 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         parent_end, child_end = context.Pipe()
         limit = self._limits.memory_mb * _MEGABYTE if self._limits.enforce_memory else None
-        self._process = context.Process(
+        process = context.Process(
             target=run_worker,
             args=(child_end, self._make_handler, limit, self._log_path),
             name=f"photosearch-{self._name}",
             daemon=True,
         )
         # Children inherit this while they start; Ctrl-C in the terminal is the parent's alone.
-        with _ctrl_c_ignored(), _environment(_ONE_THREAD):
-            self._process.start()
-        child_end.close()
+        try:
+            with _ctrl_c_ignored(), _environment(_ONE_THREAD):
+                process.start()
+        except OSError:
+            parent_end.close()
+            raise
+        finally:
+            child_end.close()
+        self._process = process
+        self._pid = process.pid
         self.connection = parent_end
         with contextlib.suppress(psutil.Error):
             self._usage = psutil.Process(self._process.pid)

@@ -350,3 +350,27 @@ def test_a_worker_that_grows_is_replaced(make_pool):
         pids |= set(pool.pids)
     # Its second growth is over the limit.
     assert len(pids) == 2
+
+
+def test_abandoned_tasks_are_among_the_cancelled(make_pool):
+    pool = make_pool(make_nothing)
+    assert run(pool, "add", 1, key="it") is None
+    # Whatever comes between, as a full disk, no task may be lost or be told of later.
+    assert pool.cancel() == ["it"]
+    assert pool.abandoned() == []
+
+
+def test_a_system_without_room_for_a_process_is_no_crash(make_pool):
+    resource = pytest.importorskip("resource")
+    pool = make_pool()
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        pool.submit("it", ("add", 1, 2))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert list(pool.outcomes()) == []
+    assert pool.abandoned() == ["it"]
+    assert pool.pids == []
+    # The next one may have it.
+    assert run(pool, "add", 1, 2) == Done("key", 3)
