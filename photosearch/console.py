@@ -175,7 +175,8 @@ def print_status(status: Status, failures: Sequence[Failure]) -> None:
     if status.service_pid is None:
         click.echo("Nothing is indexing now (`photosearch index` or `watch` does).")
     else:
-        state = "paused" if status.paused else short_path(status.activity) or "waiting for changes"
+        # That it is paused is among the reasons why nothing is captioned.
+        state = short_path(status.activity) or "waiting"
         click.echo(f"Indexing (process {status.service_pid}): {state}")
     for hold in status.holds:
         click.echo(f"Nothing is captioned now: {hold.reason} To change that: {hold.command}")

@@ -381,4 +381,6 @@ class Status:
     """Name of the vision language model in use, or empty."""
     holds: tuple[Hold, ...] = ()
     """Why nothing is captioned now though a service runs; empty if nothing speaks against it."""
+    run_until: float | None = None
+    """Up to when captions heed no schedule, in Unix seconds; None if they heed it."""
     notices: tuple[str, ...] = ()

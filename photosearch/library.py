@@ -243,6 +243,7 @@ class PhotoLibrary:
             paused=bool(self._photos.state(STATE_PAUSED)),
             captioner=in_use.name if in_use else "",
             holds=tuple(self._holds(service)),
+            run_until=self._photos.state(STATE_RUN_UNTIL),
             notices=tuple(notices),
         )
 

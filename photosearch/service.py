@@ -231,7 +231,8 @@ class IndexService:
     def _look_at_schedule(self) -> None:
         """Find out whether anything speaks against captioning now, and leave it if so."""
         self._holds = ()
-        if self._watch and self._schedule is not None and self._run_until <= time.time():
+        scheduled = any(runner.scheduled for runner in self._dispatcher.runners)
+        if self._watch and scheduled and self._schedule and self._run_until <= time.time():
             self._holds = self._schedule.holds(local_now())
         if self._holds:
             self._dispatcher.leave()

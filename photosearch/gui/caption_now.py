@@ -51,7 +51,7 @@ def hours_until_morning(now: datetime.datetime) -> float:
 
 
 class RunNow:
-    """Captioning that was asked for in this window, whatever the schedule says."""
+    """Captioning that was asked for, whatever the schedule says."""
 
     def __init__(self) -> None:
         self._starts_by_s = 0.0
@@ -73,9 +73,12 @@ class RunNow:
 
     def follow(self, status: Status) -> None:
         """See what became of it: it begins, it is over, or somebody wished otherwise since."""
-        if self.until is None:
-            return
         held = bool(holds_shown(status))
+        if self.until is None:
+            # It may have been asked for in another window, or on the command line.
+            if status.run_until is not None and status.run_until > time.time() and not held:
+                self.until = status.run_until
+            return
         late = not self.is_starting or time.monotonic() > self._starts_by_s
         if status.paused or self.until <= time.time() or (held and late):
             self.end()

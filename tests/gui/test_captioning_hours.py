@@ -15,7 +15,7 @@ from photosearch.captioners import find_captioners
 from photosearch.domain import Folder, Hold, JobKind, Stage, StageProgress, Status
 from photosearch.errors import DiskFullError
 from photosearch.gui import caption_now
-from photosearch.gui.caption_now import hours_until_morning
+from photosearch.gui.caption_now import RunNow, hours_until_morning
 from photosearch.gui.status_panel import StatusPanel
 from photosearch.library import PhotoLibrary
 from photosearch.service_control import STATE_RUN_UNTIL, STATE_SERVICE
@@ -271,3 +271,14 @@ def test_a_real_service_waits_for_its_hours_until_it_is_told_to_caption_now(
     choose(person, panel.caption_button, 0)
     person.wait(lambda: panel.label.text() == "All photos are up to date", 60_000)
     assert {c.view for _, c in person.library.captions() if c.model == "tiny"} >= {"whole"}
+
+
+def test_what_was_asked_for_elsewhere_is_shown_too():
+    run = RunNow()
+    until = time.time() + 3600
+    run.follow(status(run_until=time.time() - 5))
+    assert run.until is None
+    run.follow(status(run_until=until))
+    assert run.until == until
+    run.follow(status(paused=True))
+    assert run.until is None
