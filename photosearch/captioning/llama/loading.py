@@ -36,8 +36,8 @@ Embeddings = npt.NDArray[np.float32]
 
 # ggml.h: enum ggml_log_level (llama-cpp-python lists an older numbering).
 _ERROR_LEVEL, _CONTINUED_LEVEL = 4, 5
-# The vision tower computes so many operations between two looks at the interrupt: some 0.1 s.
-_OPERATIONS_A_LOOK = 32
+# The vision tower computes so many operations between two looks at the interrupt: 50 ms or so.
+_OPERATIONS_A_LOOK = 12
 
 
 class Interrupted(Exception):  # noqa: N818 - no error, somebody asked for it
