@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
@@ -48,6 +48,7 @@ from photosearch.workers.supervisor import (
 _log = logging.getLogger(__name__)
 
 _IDLE_POOL_S = 30.0
+_LEASE_S = 0.1
 _REVIVE_S = 600.0
 _REACH_AGAIN_S = 60.0
 
@@ -99,13 +100,16 @@ class Dispatcher:
             return
         self.release_all()
         self.close()
-        self._specs = list(specs)
         kinds = [JobKind(stage, s.model, s.prompt) for s in specs for stage in s.views]
+        # First: should this fail, as on a full disk, it is to be tried again.
+        self._jobs.ensure(kinds)
+        self._specs = list(specs)
         runners: list[StageRunner] = [ScanRunner(self._paths, self._photos, kinds, self._processes)]
         for spec in specs:
             runners += caption_runners(spec, self._paths, self._captions, self._processes)
         self._runners = [r for r in runners if r.kind.stage in self._stages]
-        self._jobs.ensure(kinds)
+        self._revive_at_s.clear()
+        self._idle_since_s.clear()
 
     @property
     def runners(self) -> Sequence[StageRunner]:
@@ -151,7 +155,7 @@ class Dispatcher:
     # Out
 
     def dispatch(self, *, held: bool = False) -> bool:
-        """Give jobs to idle workers, those that are worth most first; True if any was given.
+        """Give jobs to idle workers, those that are worth most first; True if there may be more.
 
         While they are `held`, scheduled stages get none.
         """
@@ -162,6 +166,7 @@ class Dispatcher:
             while not runner.exhausted and self._has_room(runner):
                 jobs = self._lease(runner)
                 if not jobs:
+                    given = given or not runner.exhausted
                     break
                 self._submit(runner, jobs)
                 given = True
@@ -186,9 +191,13 @@ class Dispatcher:
         return True
 
     def _lease(self, runner: StageRunner) -> list[Job]:
-        """Return jobs for one task; none if there is nothing left, which is noted."""
+        """Return jobs for one task.
+
+        None if there is nothing left, which is noted, or if it takes long to find any.
+        """
         jobs: list[Job] = []
         views = 0
+        began_s = time.monotonic()
         while views < runner.batch:
             job = self._jobs.lease(runner.kind)
             if job is None:
@@ -198,6 +207,9 @@ class Dispatcher:
                 self._jobs.release(job)
                 break
             if not self._has_views_left(runner, job):
+                # After an import that may be so for all of them; wishes are to be heard meanwhile.
+                if time.monotonic() - began_s > _LEASE_S:
+                    break
                 continue
             jobs.append(job)
             views += runner.views_left(job)
@@ -328,6 +340,8 @@ class Dispatcher:
         if answer.error is None:
             self._saved(task, job, answer)
             return
+        # What was said of its other views counts.
+        task.runner.save(job, replace(answer, finished=False, error=None))
         self._failed(task, job, answer.error)
         del task.jobs[job.id]
 
@@ -409,6 +423,7 @@ class Dispatcher:
         innocent = task.runner.health.failed([job.id for job in jobs])
         if innocent:
             self._jobs.absolve(innocent)
+            self.wake()
             self._break(
                 task.runner.pool,
                 f"{task.runner.kind.model} failed on every one of the last photos, at last "

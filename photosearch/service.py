@@ -143,6 +143,8 @@ class IndexService:
                     self._stop.wait(_TROUBLE_S)
                     self._dispatcher.start_over()
                     self._lost_track = True
+                    # It may have come while a wish was seen to.
+                    self._seen, self._seen_version = (), -1
                     continue
                 self._trouble = ""
                 if not self._watch and not busy and self._is_finished():
@@ -217,16 +219,21 @@ class IndexService:
     def _read_settings(self) -> None:
         """Follow the model in use and the settings; what can't be followed is said."""
         try:
-            self._dispatcher.set_captioners(self._find_captioners(self._paths))
+            captioners = self._find_captioners(self._paths)
             settings = SettingsFile(self._paths.settings).load().schedule
-            if settings != self._schedule_settings:
-                self._schedule_settings = settings
-                self._schedule = Schedule(settings, self._readings)
-            self._settings_trouble = ""
-        except UsageError as error:
+        except (UsageError, UnavailableError) as error:
             if not self._watch:
                 raise
             self._settings_trouble = str(error)
+            if not self._dispatcher.runners:
+                # Photos can be scanned all the same.
+                self._dispatcher.set_captioners([])
+            return
+        self._dispatcher.set_captioners(captioners)
+        if settings != self._schedule_settings:
+            self._schedule_settings = settings
+            self._schedule = Schedule(settings, self._readings)
+        self._settings_trouble = ""
 
     def _look_at_schedule(self) -> None:
         """Find out whether anything speaks against captioning now, and leave it if so."""
@@ -317,7 +324,8 @@ class IndexService:
         if speeds and time.monotonic() - self._speeds_s > _SPEEDS_EVERY_S:
             self._speeds_s = time.monotonic()
             known = self._photos.state(STATE_SPEEDS) or {}
-            self._photos.set_state({STATE_SPEEDS: known | speeds})
+            if known | speeds != known:
+                self._photos.set_state({STATE_SPEEDS: known | speeds})
 
 
 def _core_count() -> int:

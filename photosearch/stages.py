@@ -255,8 +255,10 @@ class CaptionRunner(StageRunner):
         found = (word_keys(caption.text) for caption in answer.captions)
         self._found[job.id] = self._found.get(job.id, frozenset()).union(*found)
         if answer.finished:
-            self.health.worked()
-            self.pace.finish(len(self._found[job.id] - self._known.get(job.id, frozenset())))
+            # Where the answers were there already, nobody has worked.
+            if job.id in self._known:
+                self.health.worked()
+                self.pace.finish(len(self._found[job.id] - self._known[job.id]))
             self.forget(job)
         return answer.finished
 

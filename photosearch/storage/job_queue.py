@@ -14,6 +14,8 @@ from photosearch.storage.database import Database, Transaction
 MAX_STRIKES = 3
 """How often a photo may kill its worker before it is set aside."""
 
+_ENSURED_AT_ONCE = 20_000
+
 SIMILAR, NORMAL, NEARLY_FOUND, LOOKED_AT = -1, 0, 1, 2
 """Priorities of jobs: much like another photo; any; almost found by a search; looked at."""
 
@@ -51,19 +53,24 @@ class JobQueue:
     def ensure(self, kinds: Iterable[JobKind]) -> None:
         """Queue jobs for every photo that has none of these kinds yet."""
         now = time.time()
-        with self._database.transaction() as write:
-            for kind in kinds:
-                write.execute(
-                    "INSERT INTO job"
-                    " (stage, photo_id, model, prompt, priority, recency, changed_at)"
-                    # Whether it is much like another photo was found out when it was scanned.
-                    " SELECT ?, id, ?, ?, coalesce((SELECT min(priority) FROM job AS known"
-                    " WHERE known.photo_id = photo.id AND priority < 0), 0), taken_at, ?"
-                    " FROM photo WHERE true"
-                    " ON CONFLICT (photo_id, stage, model, prompt) WHERE photo_id IS NOT NULL"
-                    " DO NOTHING",
-                    (kind.stage, kind.model, kind.prompt, now),
-                )
+        row = self._database.first("SELECT max(id) FROM photo")
+        last = 0 if row is None or row[0] is None else int(row[0])
+        for kind in kinds:
+            values = _values(kind)
+            # In a very large library it takes a while, in which others must be able to write.
+            for before in range(0, last, _ENSURED_AT_ONCE):
+                with self._database.transaction() as write:
+                    write.execute(
+                        "INSERT INTO job"
+                        " (stage, model, prompt, photo_id, priority, recency, changed_at)"
+                        # Whether it is much like another photo was found out by its scan.
+                        " SELECT ?, ?, ?, id, coalesce((SELECT min(priority) FROM job AS known"
+                        " WHERE known.photo_id = photo.id AND priority < 0), 0), taken_at, ?"
+                        " FROM photo WHERE id > ? AND id <= ? AND NOT EXISTS (SELECT 1 FROM job"
+                        " AS known WHERE known.photo_id = photo.id AND known.stage = ?"
+                        " AND known.model = ? AND known.prompt = ?)",
+                        (*values, now, before, before + _ENSURED_AT_ONCE, *values),
+                    )
 
     def lease(self, kind: JobKind) -> Job | None:
         """Return the next job of a kind, now marked as running, or None.

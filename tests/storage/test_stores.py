@@ -15,6 +15,7 @@ from photosearch.domain import (
     Tag,
     ViewCaption,
 )
+from photosearch.storage import job_queue
 from photosearch.storage.caption_store import CaptionStore
 from photosearch.storage.job_queue import LOOKED_AT, MAX_STRIKES, NEARLY_FOUND, JobQueue
 from photosearch.storage.photo_store import PhotoStore
@@ -333,3 +334,12 @@ def test_who_was_not_to_blame_is_absolved(photos, jobs, folder):
     jobs.absolve([job.id])
     assert jobs.failures() == []
     assert jobs.lease(FULL).strikes == 0
+
+
+def test_jobs_of_a_new_kind_are_queued_in_small_steps(photos, jobs, folder, monkeypatch):
+    monkeypatch.setattr(job_queue, "_ENSURED_AT_ONCE", 2)
+    photos.apply(folder.id, [found(f"/pictures/{n}.jpg") for n in range(5)])
+    scan_all(photos, jobs, {})
+    jobs.ensure([FULL, OTHER])
+    jobs.ensure([FULL, OTHER])
+    assert [stage.waiting for stage in jobs.progress([FULL, OTHER])] == [5, 5]
