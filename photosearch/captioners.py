@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from photosearch.captioning import instant
 from photosearch.captioning.captioner import Captioner, CaptionerSpec
-from photosearch.captioning.memory import memory_shape
+from photosearch.captioning.memory import CONTEXT_TOKENS, memory_shape
 from photosearch.captioning.model_store import ModelStore
 from photosearch.captioning.models import CaptionerConfig, LocalModel, ServerModel
 from photosearch.captioning.recipes import Plan, Recipe, plans, prompts, recipe
@@ -101,19 +101,24 @@ def _local(
         processes=1,
         silence_s=_SILENCE_S,
         start_s=_START_S,
-        memory_mb=settings.memory_mb or _need_mb(model),
+        memory_mb=settings.memory_mb or _need_mb(model, settings.sequences),
         growth_mb=_GROWTH_MB,
         enforce_memory=False,
     )
 
 
-def _need_mb(model: LocalModel) -> int:
-    """Return what a worker may take: the files, as much again for caches, and room to work."""
+def _need_mb(model: LocalModel, sequences: int) -> int:
+    """Return what a worker may take: the files, as much again for caches, and room to work.
+
+    More where the user set so many `sequences` that their caches take more.
+    """
     try:
-        size = memory_shape(model.model, model.mmproj).file_bytes
+        shape = memory_shape(model.model, model.mmproj)
     except ModelError:
-        size = 0  # The worker says what is wrong with them.
-    return 2 * (size >> 20) + _ROOM_MB
+        return _ROOM_MB  # The worker says what is wrong with them.
+    # Twice what most views take: the paper's second answer, and models of more tokens a picture.
+    caches = shape.bytes_per_token() * 2 * CONTEXT_TOKENS * sequences
+    return ((shape.file_bytes + max(shape.file_bytes, caches)) >> 20) + _ROOM_MB
 
 
 def _remote(model: ServerModel, plan: Plan, asked: Recipe) -> CaptionerSpec:

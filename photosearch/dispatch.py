@@ -365,8 +365,12 @@ class Dispatcher:
             self._release(number)
             self.wake()
         elif isinstance(error, (ModelError, CaptionerOfflineError)):
-            offline = isinstance(error, CaptionerOfflineError)
-            self._break(pool, str(error), _REACH_AGAIN_S if offline else _REVIVE_S)
+            wait_s = _REVIVE_S
+            if isinstance(error, CaptionerOfflineError):
+                # Less and less often: trying writes, and a disk may want to sleep.
+                tries = task.runner.health.unreachable()
+                wait_s = min(_REVIVE_S, _REACH_AGAIN_S * 2.0 ** min(tries - 1, 10))
+            self._break(pool, str(error), wait_s)
             self._release(number)
         elif isinstance(error, UnavailableError):
             # The disk is full, say: not this photo's fault.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -25,6 +26,7 @@ def plan_costs(
     settings = SettingsFile(paths.settings).load().captions
     model = ModelStore(paths.models).in_use()
     measured_s = _seconds_a_view(speeds, model.name) if model else {}
+    answered = captions.count_views(model.name) if model else Counter[tuple[str, str]]()
     costs = []
     for plan in plans().values():
         asked = chosen_recipe(paths, replace(settings, plan=plan.name), plan)
@@ -33,8 +35,7 @@ def plan_costs(
         for stage in plan.stages:
             names = [view.name for view in views(stage)]
             views_a_photo += len(names)
-            answered = captions.count_views(model.name, asked.question, names) if model else 0
-            left = max(0, photo_count * len(names) - answered)
+            left = sum(max(0, photo_count - answered[asked.question, name]) for name in names)
             views_left += left
             view_s = measured_s.get(stage, max(measured_s.values(), default=None))
             if seconds_left is not None:

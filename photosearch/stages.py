@@ -84,12 +84,14 @@ class Health:
     def __init__(self) -> None:
         self._failures = 0
         self._failed: set[int] = set()
+        self._unreachable = 0
         self.confirmed: set[str] = set()
         """Captions that a fresh process repeated, and which different photos may share."""
         self._suspect = ""
 
     def worked(self) -> None:
         """Note that a photo was captioned."""
+        self._unreachable = 0
         self._failures = 0
         self._failed.clear()
 
@@ -105,6 +107,11 @@ class Health:
         failed = list(self._failed)
         self.worked()
         return failed
+
+    def unreachable(self) -> int:
+        """Note that the captioner can't be reached; returns how often now, with nothing between."""
+        self._unreachable += 1
+        return self._unreachable
 
     def is_hopeless(self, said: str) -> bool:
         """Note that the captioner repeats itself; returns whether a fresh process would, too.

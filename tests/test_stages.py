@@ -126,3 +126,10 @@ def test_what_a_fresh_process_repeats_is_believed_until_it_says_nothing_else():
     assert health.confirmed == {"A white page."}
     assert health.is_hopeless("A white page.")
     assert not health.is_hopeless("A red barn.")
+
+
+def test_a_captioner_out_of_reach_is_counted_until_it_works():
+    health = Health()
+    assert [health.unreachable() for _ in range(3)] == [1, 2, 3]
+    health.worked()
+    assert health.unreachable() == 1

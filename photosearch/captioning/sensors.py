@@ -5,6 +5,7 @@ A reading is a value or None: unknown here, so that no rule can hang on it.
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 import time
@@ -21,6 +22,8 @@ from photosearch.captioning.presence import (
     full_screen_probe,
     idle_probe,
 )
+
+_log = logging.getLogger(__name__)
 
 _UNKNOWN_PERIOD_S = 5.0
 _STALE_S = 15.0
@@ -95,6 +98,7 @@ class _Watch(Generic[T]):
         self._stop = threading.Event()
         self._answered = threading.Event()
         self._reading: tuple[T | None, float] = None, 0.0
+        self._failed = False
 
     def latest(self) -> T | None:
         """Return the latest reading, or None if that is long ago: the system does not answer."""
@@ -115,12 +119,22 @@ class _Watch(Generic[T]):
     def _run(self) -> None:
         try:
             while not self._stop.is_set():
-                value = self._probe.read()
+                value = self._read()
                 self._reading = value, time.monotonic()
                 self._answered.set()
                 self._stop.wait(_UNKNOWN_PERIOD_S if value is None else self._period_s(value))
         finally:
             self._probe.close()
+
+    def _read(self) -> T | None:
+        try:
+            return self._probe.read()
+        except Exception:
+            # Without this thread, its rule would hold nothing back for as long as the service runs.
+            if not self._failed:
+                _log.exception("%s can't be read; it is tried again", self._thread.name)
+                self._failed = True
+            return None
 
 
 def _on_mains() -> bool | None:

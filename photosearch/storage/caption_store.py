@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from sqlite3 import Row
 
 from photosearch.domain import Caption, Job, JobState, Tag, ViewCaption
@@ -102,14 +103,17 @@ class CaptionStore:
                 mark_unindexed(write, [photo["id"]])
         return added, known, foreign
 
-    def count_views(self, model: str, prompt: str, views: Collection[str]) -> int:
-        """Return how many of these views, by name, a model has answered over all photos."""
-        marks = ",".join("?" * len(views))
-        row = self._database.first(
-            f"SELECT count(*) FROM caption WHERE model = ? AND prompt = ? AND view IN ({marks})",
-            (model, prompt, *views),
+    def count_views(self, model: str) -> Counter[tuple[str, str]]:
+        """Return of how many photos a model has answered a prompt about a view, by both.
+
+        Reads through all captions once, which takes seconds in a very large library.
+        """
+        rows = self._database.query(
+            "SELECT prompt, view, count(*) AS photos FROM caption WHERE model = ?"
+            " GROUP BY prompt, view",
+            (model,),
         )
-        return 0 if row is None else int(row[0])
+        return Counter({(row["prompt"], row["view"]): int(row["photos"]) for row in rows})
 
     def of(self, photo_id: int) -> list[Caption]:
         """Return a photo's captions in the order in which they were written."""

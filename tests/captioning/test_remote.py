@@ -249,6 +249,15 @@ def test_answers_are_cleaned_and_none_is_made_up(serve, ask, body, text):
     assert finished(answers) == [1]
 
 
+def test_a_server_that_sends_too_much_does_not_fill_the_library(serve, ask):
+    server = serve()
+    server.replies.append(Reply(body=completion("A dog on a couch. " * 50_000)))
+    answers = list(ask(server).caption([photo(1)], NEVER))
+    (caption,) = [caption for answer in answers for caption in answer.captions]
+    assert caption.text.startswith("A dog on a couch.")
+    assert len(caption.raw) == 40_000
+
+
 def test_no_server_gets_more_than_it_takes_at_once(serve, ask):
     small, big = serve(), serve()
     small.hold = big.hold = threading.Event()

@@ -546,6 +546,29 @@ def test_a_probe_that_hangs_holds_nobody_up(monkeypatch):
     assert probe.closed
 
 
+def test_a_probe_that_raises_is_tried_again(monkeypatch, caplog):
+    monkeypatch.setattr(sensors, "_UNKNOWN_PERIOD_S", 0.0)
+
+    class Raising:
+        reads = 0
+
+        def read(self):
+            self.reads += 1
+            if self.reads < 4:
+                raise psutil.AccessDenied
+            return 7.0
+
+        def close(self):
+            pass
+
+    watch = sensors._Watch("raising", Raising(), lambda _: 0.1, 0.0)
+    try:
+        assert until(lambda: watch.latest() == 7.0)
+    finally:
+        watch.close()
+    assert len(caplog.records) == 1
+
+
 def test_closed_sensors_read_nothing():
     watched = Sensors(lambda: ())
     watched.close()

@@ -30,6 +30,8 @@ _ANSWER_S = 300.0
 _REST_S = 0.5
 _POLL_S = 0.05
 _CANCEL_S = 0.2
+# A server may send far more than it was asked for; cleaning looks at no more than this.
+_LONGEST_RAW = 40_000
 
 _Answer = TypeVar("_Answer")
 
@@ -172,8 +174,9 @@ class RemoteCaptioner:
         return PhotoAnswer(request.key, captions, finished=finished, error=photo.error)
 
     def _captions(self, request: _ViewRequest) -> Iterator[ViewCaption]:
-        for number, (raw, ended) in enumerate(request.answers):
+        for number, (sent, ended) in enumerate(request.answers):
             question = self._questions[number]
+            raw = sent[:_LONGEST_RAW]
             text = clean(raw, ended=ended, question=question)
             yield ViewCaption(
                 request.view,
