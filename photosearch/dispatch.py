@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
@@ -51,6 +52,10 @@ _IDLE_POOL_S = 30.0
 _LEASE_S = 0.1
 _REVIVE_S = 600.0
 _REACH_AGAIN_S = 60.0
+# A file that can't be got at though its folder can: first looked at again at once, then so late,
+# then twice as late each time.
+_LOOK_AGAIN_S = 2.0
+_LONGEST_LOOK_AGAIN_S = 3600.0
 
 
 @dataclass(slots=True)
@@ -59,6 +64,16 @@ class _Task:
 
     runner: StageRunner
     jobs: dict[int, Job]
+
+
+@dataclass(frozen=True, slots=True)
+class _Absence:
+    """A job whose file could not be got at, why, and when to decide on it."""
+
+    job: Job
+    reason: str
+    decide_at_s: float
+    is_first: bool
 
 
 class Dispatcher:
@@ -86,7 +101,8 @@ class Dispatcher:
         self._runners: list[StageRunner] = []
         self._running: dict[int, _Task] = {}
         self._numbers = count()
-        self._absent: list[tuple[Job, str]] = []
+        self._absent: list[_Absence] = []
+        self._absences: Counter[int] = Counter()
         self._revive_at_s: dict[int, float] = {}
         self._idle_since_s: dict[int, float] = {}
         self.activity = ""
@@ -133,8 +149,8 @@ class Dispatcher:
 
     @property
     def busy(self) -> bool:
-        """Whether jobs are at work, or wait to be decided on."""
-        return bool(self._running or self._absent)
+        """Whether jobs are at work, or wait to be decided on soon."""
+        return bool(self._running) or any(absence.is_first for absence in self._absent)
 
     @property
     def is_exhausted(self) -> bool:
@@ -259,8 +275,8 @@ class Dispatcher:
             pool.cancel()
         for number in list(self._running):
             self._release(number)
-        for job, _ in self._absent:
-            self._jobs.release(job)
+        for absence in self._absent:
+            self._jobs.release(absence.job)
         self._absent.clear()
 
     def start_over(self) -> None:
@@ -280,18 +296,22 @@ class Dispatcher:
 
     def decide_on_absent(self) -> None:
         """Let jobs wait whose file is gone, or offline, as is known by now; others are struck."""
-        absent, self._absent = self._absent, []
-        for job, reason in absent:
+        now_s = time.monotonic()
+        due = [absence for absence in self._absent if absence.decide_at_s <= now_s]
+        for absence in due:
+            # Forgotten one by one: should this fail, the others' turn comes.
+            self._absent.remove(absence)
+            job = absence.job
             try:
                 status = job.path.stat()
                 unchanged = (status.st_size, status.st_mtime_ns) == (job.size, job.mtime_ns)
             except OSError:
                 unchanged = False
             if unchanged:
-                self._jobs.strike(job, reason)
+                self._jobs.strike(job, absence.reason)
             else:
                 self._jobs.release(job)
-        if absent:
+        if due:
             self.wake()
 
     def _release(self, number: int) -> None:
@@ -348,6 +368,7 @@ class Dispatcher:
     def _saved(self, task: _Task, job: Job, answer: object) -> None:
         if task.runner.save(job, answer):
             task.jobs.pop(job.id, None)
+            self._absences.pop(job.id, None)
             self.wake(after=job.stage)
 
     def _refused(self, number: int, task: _Task, error: PhotosearchError) -> None:
@@ -385,7 +406,7 @@ class Dispatcher:
 
     def _failed(self, task: _Task, job: Job, error: PhotosearchError) -> None:
         if isinstance(error, FileUnreachableError):
-            self._absent.append((job, error.reason))
+            self._note_absence(job, error.reason)
             self._on_unreachable(job.path)
         elif isinstance(error, DecodeError):
             self._fail(job, error.reason)
@@ -393,6 +414,14 @@ class Dispatcher:
             self._fail(job, str(error))
             self._look_at_health(task, [job], str(error))
         task.runner.forget(job)
+
+    def _note_absence(self, job: Job, reason: str) -> None:
+        # It may be so for weeks, as with a file that is written to all the time.
+        self._absences[job.id] += 1
+        times = self._absences[job.id]
+        wait_s = min(_LONGEST_LOOK_AGAIN_S, _LOOK_AGAIN_S * 2.0 ** min(times - 2, 20))
+        decide_at_s = time.monotonic() + (wait_s if times > 1 else 0.0)
+        self._absent.append(_Absence(job, reason, decide_at_s, times == 1))
 
     def _fail(self, job: Job, reason: str) -> None:
         with self._database.transaction():

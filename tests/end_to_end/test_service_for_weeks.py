@@ -1,5 +1,6 @@
 """What bites only after weeks: disks kept awake, wishes lost in trouble, answers thrown away."""
 
+import os
 import threading
 import time
 from collections import Counter
@@ -195,3 +196,33 @@ class RefusesWhile(scripted.ScriptedCaptioner):
         if self._file.exists():
             raise CaptionError("the model has no words for this")
         return super().describe(image, views, left)
+
+
+def test_a_file_that_changes_all_the_time_keeps_nobody_busy(paths, library, tmp_path, monkeypatch):
+    monkeypatch.setattr(dispatch, "_LOOK_AGAIN_S", 0.5)
+    path = paint(tmp_path / "pictures" / "webcam.png", RED)
+    library.add_folder(tmp_path / "pictures")
+    with IndexService(paths, find_captioners=lambda _: [], stages=[Stage.SCAN]) as service:
+        service.run(minutes=1)
+    calm = threading.Event()
+
+    def touch():
+        while not calm.wait(0.05):
+            os.utime(path)
+
+    toucher = threading.Thread(target=touch)
+    toucher.start()
+    try:
+        with watching(paths, scripted.spec()) as service:
+            tries = service._dispatcher._absences
+            wait_for(lambda: tries.total() >= 1)
+            first_s = time.monotonic()
+            wait_for(lambda: tries.total() >= 4)
+            # At once, after half a second, after a second.
+            assert time.monotonic() - first_s > 1.2
+            calm.set()
+            wait_for(lambda: len(said(library)) == 1)
+    finally:
+        calm.set()
+        toucher.join()
+    assert library.failures() == []
