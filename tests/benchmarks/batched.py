@@ -8,8 +8,9 @@ as many slots, if `--server-python` is a Python that has the wheel `xllamacpp`, 
 address of a llama-server of the same model. All are loaded, each in its own process, and take
 turns, so that all have the same weather; equal threads, temperature 0, equally many tokens.
 
-"Equal" is the share of photosearch's texts that are those of one by one. Models of random weights
-(see random_models.py) hold more near ties than trained ones; `--model` and `--mmproj` take others.
+"Equal" is the share of photosearch's texts that are those of one by one. That needs a trained model
+(`--model` and `--mmproj`): with the random weights of random_models.py the two likeliest words are
+often closer to each other than what rounding changes between one view and many.
 """
 
 from __future__ import annotations

@@ -5,10 +5,11 @@
 `1b` is LLaVA-1.5's vision tower beside a language model for two cores, `7b` LLaVA-1.5-7B, `tiny`
 runs in no time. The language model is Q4_0, the rest f16.
 
-They babble, and never end by themselves: every answer is as long as its budget. Two words may be as
-likely but for a rounding error, so that other batch sizes may lead to other texts, which trained
-models do far less. The vision tower has no class token and one layer that llama.cpp leaves out, so
-it does what a mended LLaVA does, and nothing is left to mend.
+They babble, and never end by themselves: every answer is as long as its budget. Of 32,000 words
+the two likeliest are nearly equally so. Computed for many views at once, the numbers behind them
+differ by 1.6 % of their spread from those computed for one, so that in each answer some word sooner
+or later is another; trained models are surer. The vision tower has no class token and one layer
+that llama.cpp leaves out, so it does what a mended LLaVA does, and nothing is left to mend.
 """
 
 from __future__ import annotations
