@@ -75,6 +75,9 @@ class PromptSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         check_prompt(self.question)
         check_prompt(self.follow_up)
         check_prompt(self.in_language)
+        if self.follow_up == self.question:
+            # Captions are stored under what they answer: the second would replace the first.
+            raise ValueError("follow_up must ask something else than question")
         if "{language}" not in self.in_language:
             raise ValueError("in_language needs {language}, where the language's name goes")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +15,8 @@ MAX_STRIKES = 3
 """How often a photo may kill its worker before it is set aside."""
 
 _ENSURED_AT_ONCE = 20_000
+_LONG_SEARCH_S = 0.05
+_REMEMBERED = 200
 
 SIMILAR, NORMAL, NEARLY_FOUND, LOOKED_AT = -1, 0, 1, 2
 """Priorities of jobs: much like another photo; any; almost found by a search; looked at."""
@@ -49,6 +51,7 @@ class JobQueue:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._next_ids: dict[JobKind, deque[int]] = {}
 
     def ensure(self, kinds: Iterable[JobKind]) -> None:
         """Queue jobs for every photo that has none of these kinds yet."""
@@ -76,9 +79,23 @@ class JobQueue:
         """Return the next job of a kind, now marked as running, or None.
 
         Photos that killed a worker come after all others, then priority counts, then how new a
-        photo is. Files in folders that can't be read now are passed over and keep waiting.
+        photo is. Files in folders that can't be read now are passed over and keep waiting; where
+        they are so many that it takes long, the next jobs are remembered, and what comes up
+        meanwhile comes after these.
         """
-        return self._lease("stage = ? AND model = ? AND prompt = ?", _values(kind), kind.stage)
+        remembered = self._next_ids.get(kind, deque())
+        while remembered:
+            if job := self._lease("job.id = ?", (remembered.popleft(),), kind.stage):
+                return job
+        began_s = time.monotonic()
+        job = self._lease("stage = ? AND model = ? AND prompt = ?", _values(kind), kind.stage)
+        if job is not None and time.monotonic() - began_s > _LONG_SEARCH_S:
+            rows = self._database.query(
+                _next_jobs("stage = ? AND model = ? AND prompt = ?", kind.stage, _REMEMBERED),
+                _values(kind),
+            )
+            self._next_ids[kind] = deque(row["id"] for row in rows)
+        return job
 
     def lease_preferred(self, kinds: Sequence[JobKind]) -> Job | None:
         """Return a job of one of `kinds` that somebody waits for, the earliest stage first."""
@@ -101,24 +118,9 @@ class JobQueue:
                 [(priority, photo_id, priority) for photo_id in photo_ids],
             )
 
-    def _lease(self, which: str, values: Sequence[str], stage: Stage) -> Job | None:
-        if stage is Stage.SCAN:
-            condition = "file.id = job.file_id"
-        else:
-            # A file that is to be scanned anew may hold another photo by now.
-            condition = (
-                "file.photo_id = job.photo_id AND EXISTS (SELECT 1 FROM job AS scan"
-                " WHERE scan.file_id = file.id AND scan.stage = 'scan' AND scan.state = 'done')"
-            )
+    def _lease(self, which: str, values: Sequence[str | int], stage: Stage) -> Job | None:
         with self._database.transaction() as write:
-            row = write.execute(
-                "SELECT job.*, (SELECT file.id FROM file JOIN folder"
-                " ON folder.id = file.folder_id"
-                f" WHERE folder.online AND {condition} LIMIT 1) AS readable FROM job"
-                f" WHERE state = 'waiting' AND {which} AND readable IS NOT NULL"
-                " ORDER BY strikes, priority DESC, recency DESC LIMIT 1",
-                values,
-            ).fetchone()
+            row = write.execute(_next_jobs(which, stage, 1), values).fetchone()
             if row is None:
                 return None
             write.execute(
@@ -247,6 +249,24 @@ class JobQueue:
     def _set(self, job: Job, state: JobState, strikes: int, reason: str) -> None:
         with self._database.transaction() as write:
             settle(write, job, state, strikes=strikes, reason=reason)
+
+
+def _next_jobs(which: str, stage: Stage, limit: int) -> str:
+    """Return what selects the next jobs that can be done now, with a file of each."""
+    if stage is Stage.SCAN:
+        condition = "file.id = job.file_id"
+    else:
+        # A file that is to be scanned anew may hold another photo by now.
+        condition = (
+            "file.photo_id = job.photo_id AND EXISTS (SELECT 1 FROM job AS scan"
+            " WHERE scan.file_id = file.id AND scan.stage = 'scan' AND scan.state = 'done')"
+        )
+    return (
+        "SELECT job.*, (SELECT file.id FROM file JOIN folder ON folder.id = file.folder_id"
+        f" WHERE folder.online AND {condition} LIMIT 1) AS readable FROM job"
+        f" WHERE state = 'waiting' AND {which} AND readable IS NOT NULL"
+        f" ORDER BY strikes, priority DESC, recency DESC LIMIT {limit}"
+    )
 
 
 def _values(kind: JobKind) -> tuple[str, str, str]:

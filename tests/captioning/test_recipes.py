@@ -94,6 +94,7 @@ def test_the_users_prompts_add_and_replace(tmp_path: Path) -> None:
         ('about = "a"\nquestion = "See <__media__>."', "may not hold <__media__>"),
         ('about = "a"\nquestion = "See <IMAGE>."', "may not hold <image>"),
         ('about = "a"\nquestion = "b"\nfollow_up = "<image> c"', "may not hold <image>"),
+        ('about = "a"\nquestion = "b"\nfollow_up = "b"', "something else than question"),
         ('about = "a"\nquestion = "a\\u0007b"', "control characters"),
         ('about = "a"\nquestion = "b"\nin_language = "auf Deutsch"', "needs {language}"),
         ('name = "a"', "keys stand below a name"),

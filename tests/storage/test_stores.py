@@ -343,3 +343,22 @@ def test_jobs_of_a_new_kind_are_queued_in_small_steps(photos, jobs, folder, monk
     jobs.ensure([FULL, OTHER])
     jobs.ensure([FULL, OTHER])
     assert [stage.waiting for stage in jobs.progress([FULL, OTHER])] == [5, 5]
+
+
+def test_jobs_are_remembered_where_finding_them_takes_long(photos, jobs, folder, monkeypatch):
+    away = photos.add_folder(Path("/away"))
+    photos.apply(folder.id, [found(f"/pictures/{n}", 10 + n) for n in range(5)])
+    photos.apply(away.id, [found(f"/away/{n}", 90 + n) for n in range(5)])
+    photos.set_problem(away.id, "gone", online=False)
+    monkeypatch.setattr(job_queue, "_LONG_SEARCH_S", -1.0)
+    monkeypatch.setattr(job_queue, "_REMEMBERED", 3)
+    first = jobs.lease(SCAN)
+    assert first.path == Path("/pictures/4")
+    # What is remembered is looked at again: this one is gone meanwhile.
+    photos.apply(folder.id, [FileEvent(FileChange.GONE, Path("/pictures/2"))])
+    jobs.release(first)
+    leased = [jobs.lease(SCAN).path for _ in range(4)]
+    assert leased == [Path(f"/pictures/{n}") for n in (3, 1, 4, 0)]
+    assert jobs.lease(SCAN) is None
+    photos.set_problem(away.id, "", online=True)
+    assert jobs.lease(SCAN).path == Path("/away/4")
