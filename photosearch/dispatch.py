@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
+from photosearch.absence import Absences
 from photosearch.captioning.captioner import CaptionerSpec, PhotoAnswer
 from photosearch.domain import Job, JobKind, JobState, Stage, display_path
 from photosearch.errors import (
@@ -52,10 +52,6 @@ _IDLE_POOL_S = 30.0
 _LEASE_S = 0.1
 _REVIVE_S = 600.0
 _REACH_AGAIN_S = 60.0
-# A file that can't be got at though its folder can: first looked at again at once, then so late,
-# then twice as late each time.
-_LOOK_AGAIN_S = 2.0
-_LONGEST_LOOK_AGAIN_S = 3600.0
 
 
 @dataclass(slots=True)
@@ -64,16 +60,6 @@ class _Task:
 
     runner: StageRunner
     jobs: dict[int, Job]
-
-
-@dataclass(frozen=True, slots=True)
-class _Absence:
-    """A job whose file could not be got at, why, and when to decide on it."""
-
-    job: Job
-    reason: str
-    decide_at_s: float
-    is_first: bool
 
 
 class Dispatcher:
@@ -101,8 +87,8 @@ class Dispatcher:
         self._runners: list[StageRunner] = []
         self._running: dict[int, _Task] = {}
         self._numbers = count()
-        self._absent: list[_Absence] = []
-        self._absences: Counter[int] = Counter()
+        self._absences = Absences()
+        self._notices: dict[str, str] = {}
         self._revive_at_s: dict[int, float] = {}
         self._idle_since_s: dict[int, float] = {}
         self.activity = ""
@@ -119,6 +105,9 @@ class Dispatcher:
         kinds = [JobKind(stage, s.model, s.prompt) for s in specs for stage in s.views]
         # First: should this fail, as on a full disk, it is to be tried again.
         self._jobs.ensure(kinds)
+        for spec in specs:
+            if not spec.skip_flat:
+                self._captions.ask_again_of_skipped(spec.model, spec.prompt)
         self._specs = list(specs)
         runners: list[StageRunner] = [ScanRunner(self._paths, self._photos, kinds, self._processes)]
         for spec in specs:
@@ -148,9 +137,15 @@ class Dispatcher:
         return found
 
     @property
+    def notices(self) -> list[str]:
+        """What captioners say of how they run, as that they do without the graphics card."""
+        running = {spec.model for spec in self._specs}
+        return [notice for model, notice in self._notices.items() if model in running]
+
+    @property
     def busy(self) -> bool:
         """Whether jobs are at work, or wait to be decided on soon."""
-        return bool(self._running) or any(absence.is_first for absence in self._absent)
+        return bool(self._running) or self._absences.is_pressing
 
     @property
     def is_exhausted(self) -> bool:
@@ -195,15 +190,22 @@ class Dispatcher:
         return bool(runner.pool.idle) and len(self._running) < self._processes
 
     def _dispatch_preferred(self, runners: Sequence[StageRunner]) -> bool:
-        """Give one job of a photo that somebody waits for."""
+        """Give a task of photos that somebody waits for, of the earliest stage that they lack."""
         ready = {r.kind: r for r in runners if not r.exhausted and self._has_room(r)}
         kinds = [kind for kind in ready if kind.stage is not Stage.SCAN]
         job = self._jobs.lease_preferred(kinds) if kinds else None
         if job is None:
             return False
         runner = ready[job.kind]
-        if self._has_views_left(runner, job):
-            self._submit(runner, [job])
+        jobs: list[Job] = []
+        views = 0
+        while job is not None:
+            if self._has_views_left(runner, job):
+                jobs.append(job)
+                views += runner.views_left(job)
+            job = self._jobs.lease_preferred([runner.kind]) if views < runner.batch else None
+        if jobs:
+            self._submit(runner, jobs)
         return True
 
     def _lease(self, runner: StageRunner) -> list[Job]:
@@ -275,9 +277,8 @@ class Dispatcher:
             pool.cancel()
         for number in list(self._running):
             self._release(number)
-        for absence in self._absent:
-            self._jobs.release(absence.job)
-        self._absent.clear()
+        for job in self._absences.clear():
+            self._jobs.release(job)
 
     def start_over(self) -> None:
         """After trouble: forget what was under way, so that it is leased again."""
@@ -286,7 +287,7 @@ class Dispatcher:
         for task in self._running.values():
             task.runner.pace.end()
         self._running.clear()
-        self._absent.clear()
+        self._absences.clear()
         self.wake()
 
     def close(self) -> None:
@@ -296,21 +297,14 @@ class Dispatcher:
 
     def decide_on_absent(self) -> None:
         """Let jobs wait whose file is gone, or offline, as is known by now; others are struck."""
-        now_s = time.monotonic()
-        due = [absence for absence in self._absent if absence.decide_at_s <= now_s]
+        due = self._absences.due()
         for absence in due:
             # Forgotten one by one: should this fail, the others' turn comes.
-            self._absent.remove(absence)
-            job = absence.job
-            try:
-                status = job.path.stat()
-                unchanged = (status.st_size, status.st_mtime_ns) == (job.size, job.mtime_ns)
-            except OSError:
-                unchanged = False
-            if unchanged:
-                self._jobs.strike(job, absence.reason)
+            self._absences.decided(absence)
+            if absence.is_over():
+                self._jobs.strike(absence.job, absence.reason)
             else:
-                self._jobs.release(job)
+                self._jobs.release(absence.job)
         if due:
             self.wake()
 
@@ -354,6 +348,8 @@ class Dispatcher:
         self._end(number)
 
     def _take(self, task: _Task, answer: PhotoAnswer) -> None:
+        if answer.notice:
+            self._notices[task.runner.kind.model] = answer.notice
         job = task.jobs.get(answer.key)
         if job is None:
             return
@@ -368,7 +364,7 @@ class Dispatcher:
     def _saved(self, task: _Task, job: Job, answer: object) -> None:
         if task.runner.save(job, answer):
             task.jobs.pop(job.id, None)
-            self._absences.pop(job.id, None)
+            self._absences.forget(job)
             self.wake(after=job.stage)
 
     def _refused(self, number: int, task: _Task, error: PhotosearchError) -> None:
@@ -406,7 +402,7 @@ class Dispatcher:
 
     def _failed(self, task: _Task, job: Job, error: PhotosearchError) -> None:
         if isinstance(error, FileUnreachableError):
-            self._note_absence(job, error.reason)
+            self._absences.note(job, error.reason)
             self._on_unreachable(job.path)
         elif isinstance(error, DecodeError):
             self._fail(job, error.reason)
@@ -414,14 +410,6 @@ class Dispatcher:
             self._fail(job, str(error))
             self._look_at_health(task, [job], str(error))
         task.runner.forget(job)
-
-    def _note_absence(self, job: Job, reason: str) -> None:
-        # It may be so for weeks, as with a file that is written to all the time.
-        self._absences[job.id] += 1
-        times = self._absences[job.id]
-        wait_s = min(_LONGEST_LOOK_AGAIN_S, _LOOK_AGAIN_S * 2.0 ** min(times - 2, 20))
-        decide_at_s = time.monotonic() + (wait_s if times > 1 else 0.0)
-        self._absent.append(_Absence(job, reason, decide_at_s, times == 1))
 
     def _fail(self, job: Job, reason: str) -> None:
         with self._database.transaction():

@@ -96,8 +96,10 @@ class AppPaths:
         """Create the folders; raises UnavailableError where that is not possible."""
         try:
             os.fspath(self.home).encode("utf-8")
-            for folder in (self.home, self.index, self.thumbnails, self.previews):
-                folder.mkdir(parents=True, exist_ok=True)
+            # What a library knows of its owner's photos is for the owner only.
+            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (self.index, self.thumbnails, self.previews):
+                folder.mkdir(exist_ok=True)
         except UnicodeEncodeError:
             raise UnavailableError(
                 f"The library folder {display_path(self.home)} has a name that is no Unicode."

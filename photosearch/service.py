@@ -170,7 +170,7 @@ class IndexService:
         """What the user should know: an index rebuilt, stages and folders that stand still."""
         notices = (self._trouble, self._settings_trouble, self._index_trouble, self._indexer.notice)
         found = [text for text in notices if text]
-        return found + self._dispatcher.broken + self._folders.notices
+        return found + self._dispatcher.notices + self._dispatcher.broken + self._folders.notices
 
     @property
     def broken(self) -> list[str]:

@@ -39,14 +39,16 @@ class PhotoViews:
 class PhotoAnswer:
     """Captions of some views of the photo `key`, as they come; `finished` with its last view.
 
-    `error` says that this photo can't be captioned, which says nothing of the others. An answer
-    with neither captions nor error is a sign of life.
+    `error` says that this photo can't be captioned, which says nothing of the others. `notice` is
+    what the user should know of how the captioner runs. An answer with nothing in it is a sign of
+    life.
     """
 
     key: int
     captions: tuple[ViewCaption, ...] = ()
     finished: bool = False
     error: PhotosearchError | None = None
+    notice: str = ""
 
 
 class Captioner(Protocol):

@@ -12,7 +12,7 @@ from photosearch.errors import StaleCaptionsError
 SUSPECT_AFTER = 5
 """So many different photos with the very same caption are a reason to begin anew."""
 HOPELESS_AFTER = 25
-"""So many are one to give up, even where a fresh process said the same."""
+"""So many are one to give up, even where a fresh process said the same, if it said nothing else."""
 
 
 class StaleWatch:
@@ -24,18 +24,23 @@ class StaleWatch:
     def __init__(self, is_similar: Callable[[int, int], bool]) -> None:
         self._is_similar = is_similar
         self._said = ""
+        self._changes = 0
         self._pictures: list[tuple[int, str, int]] = []
 
     def look(self, key: int, view: str, picture: int, said: str, confirmed: Set[str]) -> None:
         """Note what was `said` of a view of the photo `key`, a `picture` by its difference hash.
 
-        `confirmed` are texts that a fresh process repeated, and which are believed for longer.
+        `confirmed` are texts that a fresh process repeated, and which are believed if it has also
+        said something else.
         Raises StaleCaptionsError once too many different photos in a row have the same caption.
         """
         if said != self._said:
             self._said = said
+            self._changes += 1
             self._pictures = []
-        if not said or any(
+        if not said or (said in confirmed and self._changes > 1):
+            return
+        if any(
             key == known or self._is_similar(picture, other) for known, _, other in self._pictures
         ):
             return

@@ -54,6 +54,18 @@ class CaptionStore:
         )
         return {row["view"] for row in rows}
 
+    def ask_again_of_skipped(self, model: str, prompt: str) -> None:
+        """Let views that were passed over be looked at, as a plan wants that skips none."""
+        skipped = "model = ? AND prompt = ? AND skipped <> ''"
+        with self._database.transaction() as write:
+            write.execute(
+                "UPDATE job SET state = 'waiting' WHERE model = ? AND prompt = ?"
+                " AND state = 'done' AND photo_id IN"
+                f" (SELECT photo_id FROM caption WHERE {skipped})",
+                (model, prompt, model, prompt),
+            )
+            write.execute(f"DELETE FROM caption WHERE {skipped}", (model, prompt))
+
     def withdraw(self, answers: Iterable[tuple[int, str]]) -> None:
         """Delete what was said in jobs, by id, of views, by name; they are asked for again."""
         with self._database.transaction() as write:

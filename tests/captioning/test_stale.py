@@ -35,6 +35,12 @@ def test_nothing_said_is_no_caption(watch):
         watch.look(key, "whole", key, "", set())
 
 
+def test_what_is_confirmed_is_believed_of_a_process_that_says_other_things_too(watch):
+    watch.look(0, "whole", 0, "A red barn.", {"A white page."})
+    for key in range(1, 1000):
+        watch.look(key, "whole", key, "A white page.", {"A white page."})
+
+
 def test_what_is_confirmed_is_believed_for_longer(watch):
     for key in range(HOPELESS_AFTER - 1):
         watch.look(key, "whole", key, "A white page.", {"A white page."})

@@ -356,3 +356,27 @@ def test_a_night_in_fast_motion(paths, library, tmp_path):
     assert len(rows) == len(set(rows)) == photos - len(failures)
     half = len(memory) // 2
     assert max(memory[half:]) < max(memory[:half]) + 40
+
+
+def test_a_plan_that_skips_nothing_looks_at_what_another_skipped(paths, library, tmp_path):
+    paint(tmp_path / "pictures" / "sky.png", BLUE, size=(900, 600))
+    library.add_folder(tmp_path / "pictures")
+    run(paths, scripted.spec(stages=CROPS, skip_flat=True))
+    assert sum(bool(c.skipped) for c in captioned(library).values()) == 17
+    run(paths, scripted.spec(stages=CROPS, skip_flat=False))
+    found = captioned(library)
+    assert len(found) == 18
+    assert not any(c.skipped for c in found.values())
+
+
+def test_what_a_captioner_says_of_how_it_runs_is_told(paths, library, tmp_path):
+    paint(tmp_path / "pictures" / "a.png", RED)
+    library.add_folder(tmp_path / "pictures")
+    notices = run(paths, scripted.spec(make=SlowlyToday))
+    assert notices == ["It runs without the GPU."]
+
+
+class SlowlyToday(scripted.ScriptedCaptioner):
+    def caption(self, photos, left):
+        for answer in super().caption(photos, left):
+            yield replace(answer, notice="It runs without the GPU.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from threading import Event
 
 import llama_cpp
@@ -101,7 +102,8 @@ class LlamaCaptioner:
         )
         with closing(writing), self._model.interrupt.watching(left):
             try:
-                yield from writing.run(photos)
+                for answer in writing.run(photos):
+                    yield replace(answer, notice=self.notice)
             except Interrupted:
                 return
 
@@ -192,8 +194,14 @@ class LlamaCaptioner:
     def _enlarge(self, prompt: TokenizedPrompt) -> SlotContext:
         assert self._model is not None and self._context is not None
         wanted = self._context.count
+        tokens = self._tokens_for(prompt)
         self._context.close()
-        return self._make_context(self._model, prompt, wanted, self._tokens_for(prompt))
+        try:
+            self._make_context(self._model, prompt, wanted, tokens)
+        except ModelError:
+            # Other pictures need less.
+            self._make_first_context(self._model)
+        return self._context
 
     def _make_context(
         self, model: LoadedModel, prompt: TokenizedPrompt, wanted: int, tokens: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from PIL import Image
@@ -162,6 +162,8 @@ class Writing:
                 if self._active:
                     return None
                 self._context = self._enlarge(view.prompt)
+                if self._need(view.prompt) > self._context.tokens:
+                    raise CaptionError("There is not enough memory for a picture of this size.")
         except CaptionError as error:
             self._next = None
             view.prompt.close()
@@ -179,7 +181,7 @@ class Writing:
             view.start = self._context.position(slot)
             answer = self._advance(slot, view, token)
         except CaptionError as error:
-            answer = self._failed(view.photo, error)
+            answer = self._failed(view.photo, error, view.captions)
         # Without an answer yet, a sign of life: taking in a picture takes long.
         yield answer or PhotoAnswer(view.photo.key)
 
@@ -203,12 +205,12 @@ class Writing:
             if view is None:
                 continue
             if isinstance(token, PhotosearchError):
-                yield self._failed(view.photo, token)
+                yield self._failed(view.photo, token, view.captions)
                 continue
             try:
                 answer = self._advance(slot, view, token)
             except CaptionError as error:
-                answer = self._failed(view.photo, error)
+                answer = self._failed(view.photo, error, view.captions)
             if answer:
                 yield answer
 
@@ -272,12 +274,15 @@ class Writing:
             view.photo.key, tuple(view.captions), finished=view.photo.views_left == 0
         )
 
-    def _failed(self, photo: _Photo, error: PhotosearchError) -> PhotoAnswer:
+    def _failed(
+        self, photo: _Photo, error: PhotosearchError, said: Sequence[ViewCaption] = ()
+    ) -> PhotoAnswer:
+        """Give a photo up; what was `said` before its follow-up failed is kept."""
         photo.failed = True
         for slot, view in list(self._active.items()):
             if view.photo is photo:
                 self._release(slot)
-        return PhotoAnswer(photo.key, error=error)
+        return PhotoAnswer(photo.key, tuple(said), error=error)
 
     def _release(self, slot: int) -> None:
         self._active.pop(slot).prompt.close()

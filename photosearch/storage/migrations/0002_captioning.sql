@@ -1,6 +1,7 @@
 -- What the model wrote, where text is a cleaned copy; and why a view was not looked at.
 ALTER TABLE caption ADD COLUMN raw TEXT NOT NULL DEFAULT '';
 ALTER TABLE caption ADD COLUMN skipped TEXT NOT NULL DEFAULT '';
+CREATE INDEX caption_skipped ON caption (model, prompt) WHERE skipped <> '';
 
 -- Another prompt is another job. Until now there was one.
 ALTER TABLE job ADD COLUMN prompt TEXT NOT NULL DEFAULT '';
