@@ -38,7 +38,7 @@ def plan_costs(
             left = sum(max(0, photo_count - answered[asked.question, name]) for name in names)
             views_left += left
             view_s = measured_s.get(stage, max(measured_s.values(), default=None))
-            if seconds_left is not None:
+            if seconds_left is not None and left:
                 seconds_left = None if view_s is None else seconds_left + left * view_s
         costs.append(
             PlanCost(

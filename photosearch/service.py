@@ -159,6 +159,7 @@ class IndexService:
             # Where even this can't be written, the next start does it.
             with contextlib.suppress(UnavailableError):
                 self._dispatcher.release_all()
+                self._report_speeds()
                 self._photos.set_state({STATE_SERVICE: None, STATE_STOP: None})
 
     def stop(self) -> None:
@@ -310,7 +311,9 @@ class IndexService:
         if report != self._photos.state(STATE_SERVICE):
             # Nothing is written while nothing happens, so that disks can sleep.
             self._photos.set_state({STATE_SERVICE: report})
-        self._report_speeds()
+        if time.monotonic() - self._speeds_s > _SPEEDS_EVERY_S:
+            self._speeds_s = time.monotonic()
+            self._report_speeds()
         if on_tick is not None:
             on_tick(activity)
 
@@ -321,11 +324,9 @@ class IndexService:
             for runner in self._dispatcher.runners
             if (speed := runner.pace.per_second()) is not None
         }
-        if speeds and time.monotonic() - self._speeds_s > _SPEEDS_EVERY_S:
-            self._speeds_s = time.monotonic()
-            known = self._photos.state(STATE_SPEEDS) or {}
-            if known | speeds != known:
-                self._photos.set_state({STATE_SPEEDS: known | speeds})
+        known = self._photos.state(STATE_SPEEDS) or {}
+        if known | speeds != known:
+            self._photos.set_state({STATE_SPEEDS: known | speeds})
 
 
 def _core_count() -> int:

@@ -12,7 +12,7 @@ import pytest
 import scripted
 from scripted import paint, pattern
 
-from photosearch import dispatch
+from photosearch import absence, dispatch
 from photosearch.captioning.captioner import PhotoAnswer
 from photosearch.domain import Stage, ViewCaption
 from photosearch.errors import CaptionError, DiskFullError
@@ -199,7 +199,7 @@ class RefusesWhile(scripted.ScriptedCaptioner):
 
 
 def test_a_file_that_changes_all_the_time_keeps_nobody_busy(paths, library, tmp_path, monkeypatch):
-    monkeypatch.setattr(dispatch, "_LOOK_AGAIN_S", 0.5)
+    monkeypatch.setattr(absence, "_LOOK_AGAIN_S", 0.5)
     path = paint(tmp_path / "pictures" / "webcam.png", RED)
     library.add_folder(tmp_path / "pictures")
     with IndexService(paths, find_captioners=lambda _: [], stages=[Stage.SCAN]) as service:
@@ -214,7 +214,7 @@ def test_a_file_that_changes_all_the_time_keeps_nobody_busy(paths, library, tmp_
     toucher.start()
     try:
         with watching(paths, scripted.spec()) as service:
-            tries = service._dispatcher._absences
+            tries = service._dispatcher._absences._times
             wait_for(lambda: tries.total() >= 1)
             first_s = time.monotonic()
             wait_for(lambda: tries.total() >= 4)
