@@ -17,10 +17,10 @@ test: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest $(if $(CI),-m 'slow or not slow')
+	$(BIN)/pytest -n 2 $(if $(CI),-m 'slow or not slow')
 
 test-slow: $(VENV)/.installed-dev
-	$(BIN)/pytest -m "slow or not slow"
+	$(BIN)/pytest -n 2 -m "slow or not slow"
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
