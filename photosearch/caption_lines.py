@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import datetime
 import json
 import math
@@ -107,7 +108,7 @@ def add_lines(store: CaptionStore, lines: Iterable[bytes]) -> Imported:
             if not line.strip():
                 continue
             try:
-                captions.append(parse_line(line))
+                captions.append(parse_line(line.removeprefix(codecs.BOM_UTF8)))
             except UsageError as error:
                 faults.append((number, str(error)))
         counts = store.add(captions)

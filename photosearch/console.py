@@ -178,8 +178,7 @@ def print_status(status: Status, failures: Sequence[Failure]) -> None:
         # That it is paused is among the reasons why nothing is captioned.
         state = short_path(status.activity) or "waiting"
         click.echo(f"Indexing (process {status.service_pid}): {state}")
-    for hold in status.holds:
-        click.echo(f"Nothing is captioned now: {hold.reason} To change that: {hold.command}")
+    _print_hours(status)
     for notice in status.notices:
         click.echo(f"Note: {notice}")
     click.echo(f"{_count(status.photo_count, 'photo')} in {_count(status.file_count, 'file')}")
@@ -203,6 +202,14 @@ def print_status(status: Status, failures: Sequence[Failure]) -> None:
             click.echo(f"  {failure.stage}  {short_path(failure.path)}: {failure.reason}")
         if len(failures) > _SHOWN_FAILURES:
             click.echo(f"  … and {len(failures) - _SHOWN_FAILURES} more (--json lists all)")
+
+
+def _print_hours(status: Status) -> None:
+    for hold in status.holds:
+        click.echo(f"Nothing is captioned now: {hold.reason} To change that: {hold.command}")
+    if status.run_until and status.run_until > time.time():
+        until = datetime.datetime.fromtimestamp(status.run_until).isoformat(" ", "minutes")
+        click.echo(f"Captions heed no schedule until {until}; `photosearch resume` ends that.")
 
 
 def print_results(results: SearchResults, matched: Matched) -> None:
@@ -245,6 +252,8 @@ def print_photo(details: PhotoDetails) -> None:
         click.echo(display_path(photo.camera))
     click.echo(f"SHA-256 {photo.sha256.hex()}")
     for caption in details.captions:
+        if not caption.text:
+            continue  # Nothing was to be seen there.
         click.echo(f"{caption.view} ({caption.model}): {display_path(caption.text)}")
     if details.words:
         click.echo("Words: " + ", ".join(f"{w.word} ({w.count})" for w in details.words[:30]))
@@ -335,6 +344,7 @@ def status_json(status: Status, failures: Sequence[Failure]) -> dict[str, Any]:
         "activity": status.activity,
         "paused": status.paused,
         "captioner": status.captioner,
+        "run_until": status.run_until,
         "holds": [{"reason": hold.reason, "command": hold.command} for hold in status.holds],
         "notices": list(status.notices),
         "folders": [

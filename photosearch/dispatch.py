@@ -11,7 +11,7 @@ from pathlib import Path
 
 from photosearch.absence import Absences
 from photosearch.captioning.captioner import CaptionerSpec, PhotoAnswer
-from photosearch.domain import Job, JobKind, JobState, Stage, display_path
+from photosearch.domain import CAPTION_STAGES, Job, JobKind, JobState, Stage, display_path
 from photosearch.errors import (
     CaptionerOfflineError,
     DecodeError,
@@ -89,6 +89,7 @@ class Dispatcher:
         self._numbers = count()
         self._absences = Absences()
         self._notices: dict[str, str] = {}
+        self._logged: set[str] = set()
         self._revive_at_s: dict[int, float] = {}
         self._idle_since_s: dict[int, float] = {}
         self.activity = ""
@@ -132,8 +133,11 @@ class Dispatcher:
         found = []
         for pool in self.pools:
             if pool.broken:
-                stages = ", ".join(r.kind.stage for r in self._runners if r.pool is pool)
-                found.append(f"Nothing can be done for {stages}: {pool.broken}")
+                stages = [r.kind.stage for r in self._runners if r.pool is pool]
+                if set(stages) <= set(CAPTION_STAGES):
+                    found.append(f"No captions can be written: {pool.broken}")
+                else:
+                    found.append(f"Nothing can be done for {', '.join(stages)}: {pool.broken}")
         return found
 
     @property
@@ -264,6 +268,9 @@ class Dispatcher:
             for number in pool.abandoned():
                 assert isinstance(number, int)
                 self._release(number)
+        for reason in set(self.broken) - self._logged:
+            _log.error("%s", reason)
+        self._logged = set(self.broken)
         self._close_idle_pools()
 
     def leave(self, *, everything: bool = False) -> None:
@@ -372,10 +379,9 @@ class Dispatcher:
         pool = task.runner.pool
         if isinstance(error, StaleCaptionsError):
             _log.warning("%s: %s", task.runner.kind.model, error)
+            self._captions.withdraw(error.suspects)
             if task.runner.health.is_hopeless(error.said):
                 self._break(pool, f"{task.runner.kind.model} can't be used: {error}.", _REVIVE_S)
-            else:
-                self._captions.withdraw(error.suspects)
             for other in pool.cancel():
                 assert isinstance(other, int)
                 self._release(other)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
+from photosearch.captioners import chosen_plan, chosen_recipe
 from photosearch.captioning.instant import InstantTagger
 from photosearch.captioning.models import ServerModel, check_gguf
 from photosearch.captioning.sensors import Sensors
@@ -124,6 +125,7 @@ def _library(paths: AppPaths) -> Iterator[Finding]:
         "library": _contents,
         "folders": _folders,
         "disk": _disk,
+        "settings": _settings,
         "captioner": _captioner,
     }
     with library:
@@ -151,6 +153,13 @@ def _disk(library: PhotoLibrary) -> Iterator[Finding]:
     home = library.paths.home
     free = shutil.disk_usage(home).free
     yield Finding("disk", free > _MIN_FREE_BYTES, f"{free >> 20} MB free at {display_path(home)}")
+
+
+def _settings(library: PhotoLibrary) -> Iterator[Finding]:
+    captions = library.settings.load().captions
+    plan = chosen_plan(captions)
+    chosen_recipe(library.paths, captions, plan)
+    yield Finding("settings", True, f"captions by the plan {plan.name}")
 
 
 def _captioner(library: PhotoLibrary) -> Iterator[Finding]:

@@ -94,10 +94,10 @@ class StaleCaptionsError(CaptionError):
     """
 
     def __init__(self, said: str, suspects: tuple[tuple[int, str], ...]) -> None:
-        super().__init__(
-            f"the model says the same of {len({key for key, _ in suspects})} different photos in "
-            f"a row: “{said[:80]}”"
-        )
+        count = len({key for key, _ in suspects})
+        what = f"the same of {count} different photos in a row: “{said[:80]}”"
+        nothing = f"nothing of {count} different photos in a row"
+        super().__init__(f"the model says {what if said else nothing}")
         self.said = said
         self.suspects = suspects
 

@@ -50,6 +50,7 @@ from photosearch.search.caption_index import CaptionIndex, IndexDamagedError
 from photosearch.search.query import count_words, highlight, matched, parse
 from photosearch.service_control import (
     STATE_ASKED,
+    STATE_LAST,
     STATE_PAUSED,
     STATE_RUN_UNTIL,
     STATE_SERVICE,
@@ -244,14 +245,15 @@ class PhotoLibrary:
             captioner=in_use.name if in_use else "",
             holds=tuple(self._holds(service)),
             run_until=self._photos.state(STATE_RUN_UNTIL),
-            notices=tuple(notices),
+            notices=tuple(dict.fromkeys(notices)),
         )
 
     @property
     def notices(self) -> list[str]:
         """What the user should know: an index that was rebuilt, stages that stand still."""
         service = self._service_row()
-        return self._notices + (service["notices"] if service else [])
+        told = service["notices"] if service else self._photos.state(STATE_LAST) or []
+        return self._notices + told
 
     def failures(self) -> list[Failure]:
         """Return what could not be processed, and why; latest first."""

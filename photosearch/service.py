@@ -29,6 +29,7 @@ from photosearch.indexing import Indexer
 from photosearch.paths import AppPaths
 from photosearch.service_control import (
     STATE_ASKED,
+    STATE_LAST,
     STATE_PAUSED,
     STATE_RUN_UNTIL,
     STATE_SERVICE,
@@ -160,7 +161,9 @@ class IndexService:
             with contextlib.suppress(UnavailableError):
                 self._dispatcher.release_all()
                 self._report_speeds()
-                self._photos.set_state({STATE_SERVICE: None, STATE_STOP: None})
+                self._photos.set_state(
+                    {STATE_SERVICE: None, STATE_STOP: None, STATE_LAST: self.broken}
+                )
 
     def stop(self) -> None:
         """Make `run` return soon; may be called from a signal handler or another thread."""

@@ -17,6 +17,8 @@ STATE_RUN_UNTIL = "run until"
 """Key of the row with the time, in Unix seconds, up to which captioning heeds no schedule."""
 STATE_SPEEDS = "speeds"
 """Key of the row with photos a second by kind of job, as last measured."""
+STATE_LAST = "last"
+"""Key of the row with what the service had to say when it ended."""
 STATE_STOP = "stop"
 """Key of the row that asks the service with this process id to stop."""
 

@@ -87,7 +87,7 @@ class Health:
         self._unreachable = 0
         self.confirmed: set[str] = set()
         """Captions that a fresh process repeated, and which different photos may share."""
-        self._suspect = ""
+        self._suspect: str | None = None
 
     def worked(self) -> None:
         """Note that a photo was captioned."""
@@ -117,9 +117,9 @@ class Health:
         """Note that the captioner repeats itself; returns whether a fresh process would, too.
 
         The first time it does, a fresh process is to decide; what that repeats is believed, but
-        not for ever.
+        not for ever. That there is nothing to say of different photos is never believed.
         """
-        if said in self.confirmed:
+        if said in self.confirmed or (not said and said == self._suspect):
             return True
         if said == self._suspect:
             if len(self.confirmed) >= _MAX_CONFIRMED:

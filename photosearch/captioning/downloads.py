@@ -40,6 +40,7 @@ _MAGIC = b"GGUF"
 _CHUNK = 1 << 20
 _SPARE_BYTES = 64 << 20  # left free on the disk, for the library itself
 _TRIES = 6
+_TRIES_TO_REACH = 2
 _LONGEST_WAIT_S = 60.0
 _LONGEST_RETRY_AFTER_S = 600.0
 _CANCEL_EVERY_S = 0.1
@@ -172,6 +173,9 @@ class _Download:
                         "this computer may be wrong, or its network reads along."
                     ) from error
                 again = _AgainError(_reason(error))
+                if isinstance(error, httpx.ConnectError) and not self._done:
+                    # Nobody was ever reached: no network, or it is blocked.
+                    tries = min(tries, _TRIES_TO_REACH)
             except (httpx.InvalidURL, httpx.TooManyRedirects, httpx.DecodingError) as error:
                 raise DownloadError(f"{self._host} can't be understood: {error}.") from error
             if self._done > furthest:

@@ -192,6 +192,23 @@ def mended_copy(mmproj: Path, cache: Path, mends: Mends) -> Path:
     return target
 
 
+def remove_copies(mmproj: Path, cache: Path) -> int:
+    """Delete all copies of a projector that were made in `cache`; return their size in bytes.
+
+    A copy may itself have been copied, for a faster kind of numbers.
+    """
+    freed = 0
+    place = hashlib.sha256(os.fsencode(mmproj.absolute())).hexdigest()[:12]
+    for copy in cache.glob(f"*-{place}*") if cache.is_dir() else ():
+        if copy.suffix == ".gguf":
+            freed += remove_copies(copy, cache)
+        with contextlib.suppress(OSError):
+            size = copy.stat().st_size
+            copy.unlink()
+            freed += size
+    return freed
+
+
 def lacks_first_patch(projector: GgufHeader) -> bool:
     """Return whether llama.cpp gives this mended copy's vectors as `in_place` wants them."""
     return bool(projector.flag(_ROTATED)) and _projector_type(projector) in _ROW_A_PATCH

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -189,6 +190,13 @@ def _checked_name(name: str) -> str:
     return name
 
 
+def check_key_env(name: str) -> None:
+    """Raise UsageError for what is no name of an environment variable."""
+    if name and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        # It may be the key itself, which is not to be shown.
+        raise UsageError("--key-env takes the name of an environment variable, not the key.")
+
+
 def _checked_endpoint(endpoint: Endpoint) -> Endpoint:
     address = endpoint.url.strip()
     try:
@@ -206,6 +214,7 @@ def _checked_endpoint(endpoint: Endpoint) -> Endpoint:
             f"Give the key of {url.hostname} by the name of an environment variable, not in its "
             "address."
         )
+    check_key_env(endpoint.key_env)
     if not 1 <= endpoint.concurrency <= _MOST_CONCURRENCY:
         raise UsageError(f"A server takes 1 to {_MOST_CONCURRENCY} requests at once.")
     return replace(endpoint, url=address.rstrip("/"))

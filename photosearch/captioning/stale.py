@@ -38,7 +38,7 @@ class StaleWatch:
             self._said = said
             self._changes += 1
             self._pictures = []
-        if not said or (said in confirmed and self._changes > 1):
+        if said in confirmed and self._changes > 1:
             return
         if any(
             key == known or self._is_similar(picture, other) for known, _, other in self._pictures

@@ -27,7 +27,11 @@ _FOLDER = FolderPath()
 
 @click.command()
 @click.argument("folders", nargs=-1, type=_FOLDER)
-@click.option("--stage", type=click.Choice([s.value for s in Stage]), help="Run only this stage.")
+@click.option(
+    "--stage",
+    type=click.Choice([s.value for s in Stage]),
+    help="Run only this stage (and scan new FOLDERS).",
+)
 @click.option("--minutes", type=click.FloatRange(min=0), help="Stop after so many minutes.")
 @click.option("--no-captions", is_flag=True, help="Leave the slow language model out.")
 @click.option("--retry", is_flag=True, help="Try again what has failed before.")
@@ -41,7 +45,9 @@ def index(
     retry: bool,
 ) -> int:
     """Add FOLDERS and index them until nothing is left to do. Ctrl-C stops; run again to go on."""
-    stages = [Stage(stage)] if stage else list(Stage)
+    # Of new folders nothing can be captioned before it was scanned.
+    first = {Stage.SCAN} if folders else set()
+    stages = [s for s in Stage if not stage or s == stage or s in first]
     if no_captions:
         stages = [s for s in stages if s not in CAPTION_STAGES]
     if not stages:

@@ -83,7 +83,12 @@ def models_remove(paths: AppPaths, name: str, files: bool) -> int:
         known = {m.name: m for m in library.models.list()}
         if name in known or not files or name not in catalogue(paths.catalogue):
             library.remove_model(name)
-        freed = remove_files(paths, name, known.pop(name, None), known.values()) if files else 0
+        forgotten = known.pop(name, None)
+        if isinstance(forgotten, LocalModel):
+            from photosearch.captioning.mending import remove_copies  # noqa: PLC0415 - slow
+
+            remove_copies(forgotten.mmproj, paths.model_files)
+        freed = remove_files(paths, name, forgotten, known.values()) if files else 0
     if freed:
         click.echo(f"{display_path(name)} is forgotten; {gigabytes(freed)} were deleted.")
     elif files:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from photosearch.captioning.model_store import check_key_env
 from photosearch.captioning.models import Endpoint, ServerModel
 from photosearch.captioning.remote.addresses import base_url, is_this_computer
 from photosearch.cli.common import EXIT_DONE, EXIT_NOTHING, JSON_OPTION, print_json
@@ -55,6 +56,7 @@ def servers_add(
     yes: bool,
 ) -> int:
     """Caption by the server at URL, as http://192.168.1.20:8080; says first what it gets."""
+    check_key_env(key_env)
     endpoint = Endpoint(base_url(url), "", concurrency, key_env)
     for line in _what_leaves(endpoint):
         click.echo(line)

@@ -27,6 +27,7 @@ from photosearch.captioning.mending import (
     mend,
     mended_copy,
     needed_mends,
+    remove_copies,
 )
 from photosearch.errors import DiskFullError, ModelError, UnavailableError
 
@@ -461,3 +462,16 @@ def test_processes_that_ask_at_once_get_the_same_copy(mmproj, tmp_path):
     expected = tmp_path / "expected.gguf"
     mend(mmproj, expected, BOTH_MENDS)
     assert Path(copy).read_bytes() == expected.read_bytes()
+
+
+def test_copies_go_with_their_model(tmp_path):
+    original = tmp_path / "mine.gguf"
+    shutil.copy(CLIP_MMPROJ, original)
+    cache = tmp_path / "cache"
+    copy = mended_copy(original, cache, BOTH_MENDS)
+    other = mended_copy(CLIP_MMPROJ, cache, BOTH_MENDS)
+    assert remove_copies(original, cache) >= original.stat().st_size
+    assert not copy.exists()
+    assert other.exists()
+    assert original.exists()
+    assert remove_copies(original, tmp_path / "none") == 0

@@ -531,6 +531,18 @@ def test_no_redirect_is_followed(serve, ask):
     assert elsewhere.paths == []
 
 
+@pytest.mark.parametrize("status", [200, 401, 500])
+def test_a_key_that_the_server_repeats_is_not_shown(serve, ask, monkeypatch, status):
+    monkeypatch.setenv("GPU_BOX_KEY", "sk-SECRET123")
+    server = serve()
+    body = '{"error": {"message": "bad key sk-SECRET123"}}'
+    server.always = Reply(status=status, body=body)
+    captioner = ask(Endpoint(server.url, "tiny", key_env="GPU_BOX_KEY"))
+    said = error_of(captioner) if status != 401 else offline(captioner)
+    assert "bad key ***" in said
+    assert "SECRET" not in said
+
+
 def test_a_key_that_is_not_there(serve, ask, monkeypatch):
     monkeypatch.delenv("GPU_BOX_KEY", raising=False)
     server = serve()

@@ -30,9 +30,11 @@ def test_like_pictures_and_views_of_a_photo_may_be_described_alike(watch):
         watch.look(7, f"ninth-{number}", number, "The sea.", set())
 
 
-def test_nothing_said_is_no_caption(watch):
-    for key in range(100):
+def test_saying_nothing_is_saying_the_same(watch):
+    for key in range(SUSPECT_AFTER - 1):
         watch.look(key, "whole", key, "", set())
+    with pytest.raises(StaleCaptionsError, match="says nothing of 5 different photos in a row"):
+        watch.look(99, "whole", 99, "", set())
 
 
 def test_what_is_confirmed_is_believed_of_a_process_that_says_other_things_too(watch):

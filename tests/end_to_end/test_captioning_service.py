@@ -380,3 +380,25 @@ class SlowlyToday(scripted.ScriptedCaptioner):
     def caption(self, photos, left):
         for answer in super().caption(photos, left):
             yield replace(answer, notice="It runs without the GPU.")
+
+
+def test_a_captioner_that_says_nothing_is_given_up_and_its_photos_wait(paths, library, tmp_path):
+    for n in range(20):
+        pattern(tmp_path / "pictures" / f"{n}.png", [RED, GREEN][n % 2], n)
+    library.add_folder(tmp_path / "pictures")
+    mute = scripted.spec(make=Mute, batch=6, watch_stale=True)
+    (notice,) = run(paths, mute)
+    assert "No captions can be written: scripted can't be used: the model says nothing" in notice
+    assert len(captioned(library)) < 6
+    # Said also when the process is gone, and until it works again.
+    assert library.status().notices == (notice,)
+    assert run(paths, scripted.spec(batch=6, watch_stale=True)) == []
+    assert library.status().notices == ()
+    texts = [caption.text for caption in captioned(library).values()]
+    assert len(texts) == 20
+    assert texts.count("") < 6
+
+
+class Mute(scripted.ScriptedCaptioner):
+    def describe(self, image, views, left):
+        return [replace(said, text="") for said in super().describe(image, views, left)]

@@ -335,10 +335,25 @@ def test_an_empty_folder_says_that_nothing_was_found(photosearch, tmp_path):
     assert "no pictures found" in out
 
 
-@pytest.mark.parametrize("limit", [["--stage", "tags"], ["--minutes", "0"]])
-def test_a_folder_that_was_not_looked_through_is_not_called_empty(photosearch, tmp_path, limit):
+def test_a_stage_of_a_new_folder_is_run_after_its_scan(photosearch, tmp_path):
     scripted.paint(tmp_path / "in" / "a.png", (1, 2, 3))
-    code, out, _ = photosearch("index", tmp_path / "in", *limit)
+    code, out, _ = photosearch("index", tmp_path / "in", "--stage", "tags")
+    assert (code, "1 photo in 1 folder" in out) == (0, True)
+    status = json.loads(photosearch("status", "--json")[1])
+    assert [(s["stage"], s["done"]) for s in status["stages"]] == [("scan", 1), ("tags", 1)]
+
+
+def test_the_doctor_looks_at_the_settings(photosearch, tmp_path, paths):
+    paths.home.mkdir()
+    paths.settings.write_text("[schedule\n")
+    code, out, _ = photosearch("doctor")
+    assert code == 3
+    assert "PROBLEM  settings" in out and "no valid TOML" in out
+
+
+def test_a_folder_that_was_not_looked_through_is_not_called_empty(photosearch, tmp_path):
+    scripted.paint(tmp_path / "in" / "a.png", (1, 2, 3))
+    code, out, _ = photosearch("index", tmp_path / "in", "--minutes", "0")
     assert (code, "not looked through yet" in out) == (1, True)
     assert "no pictures found" not in out
 

@@ -118,3 +118,12 @@ def test_what_can_not_be_added(photosearch, server):
     code, _, err = photosearch("servers", "add", server.url, "--yes", "--model", "llava")
     assert code == 0 and "Added all the same" in err
     server.come_back()
+
+
+def test_a_key_in_place_of_its_variable_is_refused_and_not_shown(photosearch, server):
+    key = "sk-SECRET123"
+    code, out, err = photosearch("servers", "add", server.url, "--yes", "--key-env", key)
+    assert code == 2
+    assert "takes the name of an environment variable" in err
+    assert "SECRET" not in out + err
+    assert server.asked == []

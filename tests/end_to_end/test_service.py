@@ -148,7 +148,7 @@ def test_what_a_photo_does_to_its_worker_costs_only_that_photo(paths, library, p
 def test_a_model_that_can_not_be_loaded_stops_its_stage_with_one_message(paths, library, pictures):
     library.add_folder(pictures)
     notices = run(paths, scripted.tagger_spec(), scripted.spec(make=scripted.refuse_to_start))
-    assert notices == ["Nothing can be done for full: the scripted model can't be loaded"]
+    assert notices == ["No captions can be written: the scripted model can't be loaded"]
     assert library.failures() == []
     assert found(library, "dog") == ["green.png", "red.jpg"]
     run(paths)

@@ -207,6 +207,12 @@ def _key(endpoint: Endpoint) -> str:
     return key
 
 
+def _without_key(endpoint: Endpoint, text: str) -> str:
+    """Return what a server says, which may repeat the key that it was sent."""
+    key = _key(endpoint)
+    return text.replace(key, "***") if key else text
+
+
 async def _call(
     endpoint: Endpoint, request: Awaitable[httpx2.Response], kind: type[_Answer], timeout_s: float
 ) -> _Answer:
@@ -251,10 +257,11 @@ def _failure(
     endpoint: Endpoint, error: openai.APIStatusError
 ) -> EndpointFailedError | RequestRefusedError:
     shown, status = _shown(endpoint), error.status_code
-    reason = _reason(error.response.content)
+    reason = _without_key(endpoint, _reason(error.response.content))
     says = f"{status}: {reason}" if reason else f"status {status}"
     if status < 400:
         target = display_path(error.response.headers.get("location", ""))[:_LONGEST_REASON]
+        target = _without_key(endpoint, target)
         return EndpointFailedError(
             f"{shown} sends on to {target or 'another address'}. Photos go only to addresses that "
             "you entered: if you trust that one, `photosearch servers add` it.",
@@ -263,7 +270,8 @@ def _failure(
     if status in (401, 403, 407):
         return EndpointFailedError(
             f"{shown} refuses the key, or asks for one ({says}): name the environment variable "
-            f"that holds it with `photosearch servers add {display_path(endpoint.url)} --key-env`.",
+            "that holds it with `photosearch servers add "
+            f"{display_path(endpoint.url)} --key-env NAME`.",
             lasting=True,
         )
     if status in (404, 405):
@@ -298,7 +306,8 @@ def _decoded(endpoint: Endpoint, content: bytes, kind: type[_Answer]) -> _Answer
         return msgspec.json.decode(content, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         is_page = content.lstrip()[:1] == b"<"
-        reason = _reason(content) or ("a web page" if is_page else str(error))
+        reason = _without_key(endpoint, _reason(content))
+        reason = reason or ("a web page" if is_page else str(error))
         raise EndpointFailedError(
             f"{_shown(endpoint)} does not answer as an OpenAI-compatible server does ({reason}): "
             f"check its address. {_CHECK}",
