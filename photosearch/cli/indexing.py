@@ -45,9 +45,7 @@ def index(
     retry: bool,
 ) -> int:
     """Add FOLDERS and index them until nothing is left to do. Ctrl-C stops; run again to go on."""
-    # Of new folders nothing can be captioned before it was scanned.
-    first = {Stage.SCAN} if folders else set()
-    stages = [s for s in Stage if not stage or s == stage or s in first]
+    stages = [s for s in Stage if not stage or s == stage]
     if no_captions:
         stages = [s for s in stages if s not in CAPTION_STAGES]
     if not stages:
@@ -55,6 +53,9 @@ def index(
     with PhotoLibrary(paths) as library:
         if set(stages) <= set(CAPTION_STAGES) and library.models.in_use() is None:
             raise ModelError(console.NO_MODEL)
+        if folders and Stage.SCAN not in stages:
+            # Of new folders nothing can be captioned before it was scanned.
+            stages.insert(0, Stage.SCAN)
         for folder in folders:
             library.add_folder(folder)
         if not library.folders():

@@ -344,7 +344,6 @@ def test_a_stage_of_a_new_folder_is_run_after_its_scan(photosearch, tmp_path):
 
 
 def test_the_doctor_looks_at_the_settings(photosearch, tmp_path, paths):
-    paths.home.mkdir()
     paths.settings.write_text("[schedule\n")
     code, out, _ = photosearch("doctor")
     assert code == 3
