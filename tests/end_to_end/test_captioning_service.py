@@ -1,16 +1,14 @@
 """How the service captions for weeks: in batches, in its hours, and whatever the model does."""
 
 import random
-import threading
-import time
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
 import psutil
 import pytest
 import scripted
+from running_service import running, wait_for
 from scripted import paint, pattern
 
 from photosearch.domain import Stage
@@ -55,29 +53,13 @@ def run(paths, *specs, **options):
         return service.notices
 
 
-@contextmanager
 def watching(paths, *specs, readings=None):
-    """Run a watching service in a thread."""
-    service = IndexService(
-        paths, find_captioners=lambda _: list(specs), watch=True, readings=readings or Desk()
+    """Return a watching service at work."""
+    return running(
+        IndexService(
+            paths, find_captioners=lambda _: list(specs), watch=True, readings=readings or Desk()
+        )
     )
-    with service:
-        thread = threading.Thread(target=service.run)
-        thread.start()
-        try:
-            yield service
-        finally:
-            service.stop()
-            thread.join(20)
-            assert not thread.is_alive()
-
-
-def wait_for(condition, within_s=30):
-    deadline = time.monotonic() + within_s
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-    return value
 
 
 def captioned(library):

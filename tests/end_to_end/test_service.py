@@ -4,14 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 import scripted
+from running_service import running, wait_for
 from scripted import paint
 
 from photosearch import service as service_module
@@ -57,31 +56,14 @@ def run(paths, *specs, **options):
         return service.notices
 
 
-@contextmanager
 def watching(paths, *specs):
-    """Run a watching service in a thread."""
-    with IndexService(paths, find_captioners=captioners(*specs), watch=True) as service:
-        thread = threading.Thread(target=service.run)
-        thread.start()
-        try:
-            yield service
-        finally:
-            service.stop()
-            thread.join(20)
-            assert not thread.is_alive()
+    """Return a watching service at work."""
+    return running(IndexService(paths, find_captioners=captioners(*specs), watch=True))
 
 
 def found(library, text):
     results = library.search(library.parse(text), limit=1000)
     return sorted(hit.path.name for hit in results.hits if hit.path and not hit.partial)
-
-
-def wait_for(condition, within_s=30):
-    deadline = time.monotonic() + within_s
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-    return value
 
 
 def test_a_folder_goes_in_and_words_come_out(paths, library, pictures):

@@ -4,12 +4,12 @@ import os
 import threading
 import time
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
 import pytest
 import scripted
+from running_service import running, wait_for
 from scripted import paint, pattern
 
 from photosearch import absence, dispatch
@@ -32,27 +32,9 @@ def library(paths):
         yield library
 
 
-@contextmanager
 def watching(paths, *specs, find=None):
-    """Run a watching service in a thread."""
-    service = IndexService(paths, find_captioners=find or (lambda _: list(specs)), watch=True)
-    with service:
-        thread = threading.Thread(target=service.run)
-        thread.start()
-        try:
-            yield service
-        finally:
-            service.stop()
-            thread.join(20)
-            assert not thread.is_alive()
-
-
-def wait_for(condition, within_s=30):
-    deadline = time.monotonic() + within_s
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-    return value
+    """Return a watching service at work."""
+    return running(IndexService(paths, find_captioners=find or (lambda _: list(specs)), watch=True))
 
 
 def said(library):

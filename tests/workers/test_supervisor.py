@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from photosearch.errors import CaptionError, ModelError
+from photosearch.workers import supervisor
 from photosearch.workers.supervisor import (
     Broken,
     Died,
@@ -374,3 +375,22 @@ def test_a_system_without_room_for_a_process_is_no_crash(make_pool):
     assert pool.pids == []
     # The next one may have it.
     assert run(pool, "add", 1, 2) == Done("key", 3)
+
+
+def make_sleeper():
+    def handle(seconds, left):
+        time.sleep(seconds)
+        return "awake"
+
+    return handle
+
+
+def test_the_time_that_a_computer_slept_is_no_ones_fault(make_pool, monkeypatch):
+    monkeypatch.setattr(supervisor, "_SLEPT_S", 1.0)
+    pool = make_pool(make_sleeper)
+    pool.submit("first", 0)
+    assert collect(pool) == Done("first", "awake")
+    pool.submit("a", 2.5, limit_s=1.5)
+    # Nobody looks meanwhile, as while the computer sleeps.
+    time.sleep(2.0)
+    assert collect(pool) == Done("a", "awake")
