@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -100,6 +100,8 @@ class PictureInfo:
 
     `sha256` is the identity of the photo. `taken` is the local time as the camera wrote it,
     ISO 8601 without offset, or empty. `dhash` is a 64-bit difference hash of the picture.
+    `stars` is what somebody rated it (1 to 5, 0 for not rated), `place` the names of where it was
+    taken as other programs wrote them, narrowest first, separated by commas.
     """
 
     sha256: bytes
@@ -109,6 +111,8 @@ class PictureInfo:
     taken: str = ""
     camera: str = ""
     dhash: int | None = None
+    stars: int = 0
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,8 @@ class Photo:
     taken_at: float
     camera: str
     paths: tuple[Path, ...]
+    stars: int = 0
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,20 +272,63 @@ class Failure:
     at: float
 
 
+class Field(StrEnum):
+    """What a clause looks at, where it is not a word to be found in a photo."""
+
+    IN = "in"
+    """Folders of the file."""
+    NAME = "name"
+    """The file's name."""
+    DATE = "date"
+    """When it was taken: a year, month or day, or from .. to."""
+    CAMERA = "camera"
+    PLACE = "place"
+    TAG = "tag"
+    TEXT = "text"
+    """Writing inside the photo."""
+    STARS = "stars"
+    TYPE = "type"
+    """The file's format."""
+    HAS = "has"
+    """That something is known of the photo: captions, tags, place, stars, text, camera, date."""
+    NO = "no"
+    VIEW = "view"
+    """A word that crops of the photo show and the whole does not: something small."""
+    ABOUT = "about"
+    """A description of a sentence or more, matched as a whole: best first, no word is a must."""
+    LIKE = "like"
+    """The id of a photo that others are to be like."""
+
+
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One condition of a query: a word, or several words as a phrase; `negated` excludes."""
+    """One condition of a query; `negated` excludes what it matches.
 
-    text: str
+    Without `field` it is a word, the beginning of one (`prefix`), or words as a `phrase`; with
+    `any_of` a group, which matches what any of its queries matches, and `text` is empty.
+    """
+
+    text: str = ""
     phrase: bool = False
     negated: bool = False
+    field: Field | None = None
+    prefix: bool = False
+    any_of: tuple[Query, ...] = ()
 
     def __post_init__(self) -> None:
         if " " in self.text:
             object.__setattr__(self, "phrase", True)
 
     def __str__(self) -> str:
-        return ("-" if self.negated else "") + (f'"{self.text}"' if self.phrase else self.text)
+        if self.any_of:
+            shown = f"({' OR '.join(map(str, self.any_of))})"
+        else:
+            shown = (f'"{self.text}"' if self.phrase else self.text) + "*" * self.prefix
+        return "-" * self.negated + (f"{self.field}:" if self.field else "") + shown
+
+    def opposite(self) -> Clause:
+        """Return the clause that excludes what this one wants, or the other way round."""
+        return replace(self, negated=not self.negated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +352,40 @@ class Query:
         return Query(tuple(c for c in self.clauses if c != clause))
 
 
+class Through(StrEnum):
+    """Through what a word was found in a photo, strongest first."""
+
+    WORD = "word"
+    """The word itself."""
+    FORM = "form"
+    """Another form of it: plural, tense."""
+    SYNONYM = "synonym"
+    BROADER = "broader"
+    """A word of its kind: `animal` through giraffe."""
+    TAG = "tag"
+    TEXT = "text"
+    """Writing inside the photo."""
+    PLACE = "place"
+    NAME = "name"
+    """Names of the file and its folders."""
+    RELATED = "related"
+    """Words that go with it in this library."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Why a photo was found: the clause as written, through what, by which words, in which views.
+
+    `doubtful` where the words do not say that it is there: "perhaps a dog".
+    """
+
+    clause: str
+    through: Through
+    found: str
+    views: tuple[str, ...] = ()
+    doubtful: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class TermCount:
     """A word and the number of photos that hold it."""
@@ -315,21 +398,24 @@ class TermCount:
 class Hit:
     """A photo found; `partial` if it lacks a word of the query or has one that is doubtful.
 
-    `path` is None if no file is left.
+    A `related` one has none of the words, but such as go with them in this library. `path` is
+    None if no file is left.
     """
 
     photo_id: int
     score: float
     partial: bool = False
+    related: bool = False
     path: Path | None = None
     sha256: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResults:
-    """One page of hits, best first; full matches come before partial ones.
+    """One page of hits, best first: full matches, then partial ones, then related ones.
 
-    `total` counts photos that match all words, `partial_total` those that match some, or perhaps.
+    `total` counts photos that match all words, `partial_total` those that match some, or perhaps,
+    `related_total` those that only have related words.
     `refine` are words that would narrow the result, with their number of photos in it;
     `refine_is_estimate` says that they were counted on a sample and scaled.
     """
@@ -338,6 +424,7 @@ class SearchResults:
     hits: tuple[Hit, ...]
     total: int
     partial_total: int = 0
+    related_total: int = 0
     took_ms: float = 0.0
     refine: tuple[TermCount, ...] = ()
     refine_is_estimate: bool = False
@@ -345,12 +432,20 @@ class SearchResults:
 
 @dataclass(frozen=True, slots=True)
 class PhotoDetails:
-    """All that is known of one photo: `matched` maps each query word to the views that hold it."""
+    """All that is known of one photo: `matches` says why a query found it."""
 
     photo: Photo
     captions: tuple[Caption, ...]
     words: tuple[TermCount, ...]
-    matched: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    matches: tuple[Match, ...] = ()
+
+    @property
+    def matched(self) -> Mapping[str, tuple[str, ...]]:
+        """The views in which each clause was found."""
+        views: dict[str, dict[str, None]] = {}
+        for match in self.matches:
+            views.setdefault(match.clause, {}).update(dict.fromkeys(match.views))
+        return {clause: tuple(found) for clause, found in views.items()}
 
 
 @dataclass(frozen=True, slots=True)

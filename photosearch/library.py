@@ -26,6 +26,7 @@ from photosearch.domain import (
     Hold,
     Imported,
     JobKind,
+    Match,
     PhotoDetails,
     PlanCost,
     Query,
@@ -33,6 +34,7 @@ from photosearch.domain import (
     Stage,
     Status,
     TermCount,
+    Through,
     display_path,
 )
 from photosearch.errors import (
@@ -169,9 +171,14 @@ class PhotoLibrary:
             for f in [files.get(photo_id)]
         )
         return SearchResults(
-            query, hits, found.total, found.partial_total,
-            (time.perf_counter() - started) * 1000, found.refine, found.refine_is_estimate,
-        )  # fmt: skip
+            query,
+            hits,
+            total=found.total,
+            partial_total=found.partial_total,
+            took_ms=(time.perf_counter() - started) * 1000,
+            refine=found.refine,
+            refine_is_estimate=found.refine_is_estimate,
+        )
 
     def complete(self, prefix: str, query: Query, *, limit: int = 8) -> list[TermCount]:
         """Return words that begin like `prefix` and occur in the query's result, most first."""
@@ -191,7 +198,8 @@ class PhotoLibrary:
             raise UsageError(f"There is no photo {photo_id} in the library.")
         captions = self._captions.of(photo_id)
         found = matched(captions, query) if query else {}
-        return PhotoDetails(photo, tuple(captions), tuple(count_words(captions)), found)
+        matches = tuple(Match(word, Through.WORD, word, views) for word, views in found.items())
+        return PhotoDetails(photo, tuple(captions), tuple(count_words(captions)), matches)
 
     def find_photo(self, wanted: str) -> int | None:
         """Return the photo named by an id, a file's path, or at least 6 digits of its hash."""
