@@ -164,7 +164,7 @@ class PhotoLibrary:
         files = self._photos.files_of(found.photo_ids)
         hits = tuple(
             # A photo whose file went after the index was written has no file for a moment.
-            Hit(photo_id, score, partial, *((f.path, f.sha256) if f else ()))
+            Hit(photo_id, score, partial, False, *((f.path, f.sha256) if f else ()))
             for photo_id, score, partial in zip(
                 found.photo_ids, found.scores, found.partial, strict=True
             )
