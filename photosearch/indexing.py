@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from pathlib import Path
 
 from photosearch.errors import UnavailableError
+from photosearch.search import analysis
 from photosearch.search.caption_index import CaptionIndex, IndexDamagedError
+from photosearch.search.index_document import PhotoDocument
 from photosearch.search.tag_weight import term_repeats
 from photosearch.storage.caption_store import CaptionStore
 from photosearch.storage.database import Database
@@ -112,12 +115,24 @@ class Indexer:
             if tag.word in shown
             for word in (tag.word, *tag.synonyms)
         }
-        doubtful = repeats.keys() - sure
-        labels = sorted(shown & repeats.keys())
-        for word in labels:
-            repeats[word] -= 1
+        strengths: Counter[str] = Counter()
+        doubtful: set[str] = set()
+        words: set[analysis.Word] = set()
+        for text in texts:
+            terms, content = analysis.analyse(text)
+            for term in terms:
+                strengths[term] += 3
+            words.update(content)
+        for word, count in repeats.items():
+            for term in analysis.terms(word):
+                if word in sure:
+                    strengths[term] += count
+                else:
+                    doubtful.add(term)
+            if word in shown:
+                words.update(analysis.label_words(word))
         self._writer.put(
-            photo_id, taken_at, texts, labels=labels, weighted=repeats, doubtful=doubtful
+            PhotoDocument(photo_id, taken_at, strengths, doubtful - strengths.keys(), texts, words)
         )
 
 

@@ -154,19 +154,37 @@ class PhotoLibrary:
         return parse(text)
 
     def search(
-        self, query: Query, *, limit: int = 200, offset: int = 0, refine: int = 0
+        self,
+        query: Query,
+        *,
+        limit: int = 200,
+        offset: int = 0,
+        refine: int = 0,
+        related: int = 0,
     ) -> SearchResults:
-        """Return a page of the photos that match, best first, and `refine` words to narrow them."""
+        """Return a page of the photos that match, best first, and `refine` words to narrow them.
+
+        Behind all that match come up to `related` photos that have none of the words, but such as
+        go with them.
+        """
         started = time.perf_counter()
         found = self._ask_index(
-            lambda index: index.search(query, limit=limit, offset=offset, refine=refine)
+            lambda index: index.search(
+                query, limit=limit, offset=offset, refine=refine, related=related
+            )
         )
         files = self._photos.files_of(found.photo_ids)
         hits = tuple(
             # A photo whose file went after the index was written has no file for a moment.
-            Hit(photo_id, score, partial, False, *((f.path, f.sha256) if f else ()))
-            for photo_id, score, partial in zip(
-                found.photo_ids, found.scores, found.partial, strict=True
+            Hit(
+                photo_id,
+                score,
+                found.full <= rank < found.full + found.partial,
+                rank >= found.full + found.partial,
+                *((f.path, f.sha256) if f else ()),
+            )
+            for rank, (photo_id, score) in enumerate(
+                zip(found.photo_ids, found.scores, strict=True)
             )
             for f in [files.get(photo_id)]
         )
@@ -175,6 +193,7 @@ class PhotoLibrary:
             hits,
             total=found.total,
             partial_total=found.partial_total,
+            related_total=found.related_total,
             took_ms=(time.perf_counter() - started) * 1000,
             refine=found.refine,
             refine_is_estimate=found.refine_is_estimate,

@@ -1,15 +1,17 @@
-"""What the search index holds of a photo: its fields, and how they are filled from words."""
+"""What the search index holds of a photo: its fields, and how they are filled."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import tantivy
 
+from photosearch.domain import Field
 from photosearch.search import analysis
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raise it with every change of the fields or of what they hold: indexes are then rebuilt."""
 
 SEPARATOR = "\x1f"
@@ -18,64 +20,81 @@ SEPARATOR = "\x1f"
 SAMPLE_LEVELS = 24
 """Halvings of the library of which random samples are at hand."""
 
-# BM25 takes a short document to be more to the point, but one with few tags is just poor: up to
-# here all count as equally long. Nearly all photos that have tags alone are below.
-_LEAST_TERMS = 250
+# BM25 takes a short document to be more to the point, but one with few captions is just poor: up
+# to here all count as equally long. Photos with captions of all 18 views are about as long.
+_LEAST_STRENGTH = 2048
 _FILLER = "\x1e"  # no term of any text
 
 
-def make_document(
-    photo_id: int,
-    taken_at: float,
-    texts: Sequence[str],
-    labels: Sequence[str],
-    weighted: Mapping[str, int],
-    doubtful: Collection[str],
-) -> tantivy.Document:
-    """Return the index document of a photo; arguments as in `IndexWriter.put`."""
+@dataclass(frozen=True, slots=True)
+class PhotoDocument:
+    """A photo as the index takes it.
+
+    `sure` and `doubtful` map terms to their strength, `texts` are captions as written, `words`
+    those to show. `facts` are the values of the fields that are asked for by words or names;
+    `taken_at` is in seconds.
+    """
+
+    photo_id: int
+    taken_at: float = 0.0
+    sure: Mapping[str, int] = field(default_factory=dict)
+    doubtful: Collection[str] = ()
+    texts: Sequence[str] = ()
+    words: Collection[analysis.Word] = ()
+    facts: Mapping[Field, Collection[str]] = field(default_factory=dict)
+    stars: int = 0
+
+
+def make_document(photo: PhotoDocument) -> tantivy.Document:
+    """Return the index document of a photo."""
     document = tantivy.Document()
-    document.add_integer("photo_id", photo_id)
-    document.add_unsigned("newest", _newest_key(taken_at, photo_id))
-    words: set[analysis.Word] = set()
-    length = 0
-    whole = set(labels)
-    sure: set[str] = set()
-    unsure: set[str] = set()
-    for text in (*texts, *labels):
+    document.add_integer("photo_id", photo.photo_id)
+    document.add_unsigned("newest", newest_key(photo.taken_at, photo.photo_id))
+    document.add_unsigned("stars", photo.stars)
+    for text in photo.texts:
         # Tantivy leaves a gap between the values of a field, which no phrase spans.
-        terms, shown = analysis.analyse(text)
-        length += len(terms)
-        sure.update(terms)
-        document.add_text("text", " ".join(terms))
-        words.update(analysis.label_words(text) if text in whole else shown)
-    keys = {word.key for word in words}
-    for text, repeats in weighted.items():
-        if repeats > 0:
-            terms, unshown = analysis.analyse(text)
-            length += len(terms) * repeats
-            if text in doubtful:
-                unsure.update(terms)
-            else:
-                sure.update(terms)
-                words.update(unshown)
-            for _ in range(repeats):
-                document.add_text("text", " ".join(terms))
-    document.add_text("doubtful", " ".join(unsure - sure))
-    if length < _LEAST_TERMS:
-        document.add_text("text", " ".join([_FILLER] * (_LEAST_TERMS - length)))
-    document.add_text("words", " ".join(keys))
+        document.add_text("text", " ".join(analysis.terms(text)))
+    strengths = [" ".join([term] * strength) for term, strength in photo.sure.items()]
+    filler = max(0, _LEAST_STRENGTH - sum(photo.sure.values()))
+    document.add_text("evidence", " ".join((*strengths, *[_FILLER] * filler)))
+    document.add_text("doubtful", " ".join(photo.doubtful))
+    keys = {word.key for word in photo.words}
+    document.add_text("keys", " ".join(keys))
     for key in keys:
         document.add_unsigned("key_ids", key_id(key))
-    document.add_text("shown", " ".join(id_text(key_id(word.key)) + word.shown for word in words))
+    document.add_text(
+        "shown",
+        " ".join(
+            id_text(key_id(word.key)) + SEPARATOR.join((word.key, word.shown))
+            for word in photo.words
+        ),
+    )
     document.add_text(
         "forms",
         " ".join(
-            SEPARATOR.join((_despaced(analysis.fold(spaced(word.shown))), word.key, word.shown))
-            for word in words
+            SEPARATOR.join((despaced(analysis.fold(spaced(word.shown))), word.key, word.shown))
+            for word in photo.words
         ),
     )
-    document.add_text("sample", " ".join(f"s{level}" for level in range(1, _level(photo_id) + 1)))
+    for name, values in photo.facts.items():
+        for value in values:
+            document.add_text("facts", " ".join(fact_terms(name, value)))
+    level = _level(photo.photo_id)
+    document.add_text("sample", " ".join(f"s{number}" for number in range(1, level + 1)))
     return document
+
+
+def fact_terms(name: Field, value: str) -> list[str]:
+    """Return the terms of a fact's value, such as a file's name, in order."""
+    return [fact_term(name, term) for term in analysis.terms(value)]
+
+
+def fact_term(name: Field, term: str) -> str:
+    """Return how a term of a fact stands in the index; of a beginning, what such terms begin with.
+
+    A word of several parts stands as one.
+    """
+    return f"{name}{SEPARATOR}{term}"
 
 
 def spaced(word: str) -> str:
@@ -83,11 +102,12 @@ def spaced(word: str) -> str:
     return word.replace(analysis.SPACE, " ")
 
 
-def _despaced(word: str) -> str:
+def despaced(word: str) -> str:
+    """Return a word as it stands in the index, which splits at spaces."""
     return word.replace(" ", analysis.SPACE)
 
 
-def _newest_key(taken_at: float, photo_id: int) -> int:
+def newest_key(taken_at: float, photo_id: int = 0) -> int:
     """Return what sorts by time, to a sixteenth of a second, then by the id's low 21 bits."""
     ticks = int(max(-1e11, min(taken_at, 1e11)) * 16) + (1 << 42)
     return ticks << 21 | photo_id & 0x1FFFFF
@@ -117,13 +137,18 @@ def make_schema() -> tantivy.Schema:
     # Signed: the binding deletes by signed terms only, and silently nothing in unsigned fields.
     build.add_integer_field("photo_id", indexed=True, fast=True)
     build.add_unsigned_field("newest", fast=True)
+    build.add_unsigned_field("stars", fast=True)
+    # Captions word by word, for phrases and descriptions.
     build.add_text_field("text", tokenizer_name="whitespace", index_option="position")
+    # What photos are found by: a term's frequency is how much speaks for it.
+    build.add_text_field("evidence", tokenizer_name="whitespace", index_option="freq")
+    build.add_text_field("doubtful", tokenizer_name="whitespace", index_option="basic")
     # Content words by key, twice: the numbers are counted up to five times faster in a result,
     # the terms in a whole library. Then their forms, to complete by and to show a key by.
-    build.add_text_field("words", tokenizer_name="whitespace", index_option="basic")
+    build.add_text_field("keys", tokenizer_name="whitespace", index_option="basic")
     build.add_unsigned_field("key_ids", fast=True)
     build.add_text_field("forms", tokenizer_name="whitespace", index_option="basic")
     build.add_text_field("shown", tokenizer_name="whitespace", index_option="basic")
-    build.add_text_field("doubtful", tokenizer_name="whitespace", index_option="basic")
+    build.add_text_field("facts", tokenizer_name="whitespace", index_option="position")
     build.add_text_field("sample", tokenizer_name="whitespace", index_option="basic")
     return build.build()

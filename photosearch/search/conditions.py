@@ -1,0 +1,173 @@
+"""From a `Query` to conditions on terms: what the index asks for, and what explains its hits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+
+from photosearch.domain import Clause, Field, Query
+from photosearch.search import analysis
+from photosearch.search.lexicon import lexicon
+from photosearch.search.values import date_range, stars_range
+
+MAX_CONDITIONS = 64
+"""More than anybody means; pasted books are cut here, so that no query takes seconds."""
+MAX_PHRASE_WORDS = 64
+
+
+class Kind(Enum):
+    """How a condition is met."""
+
+    WORD = auto()
+    """By evidence of its one term: the word, its forms, synonyms and narrower words."""
+    PHRASE = auto()
+    """By its terms side by side in a caption, as written."""
+    PREFIX = auto()
+    """By words that begin so."""
+    FACT = auto()
+    """By what is known of the file: a filter, which partial matches meet, too."""
+    ABOUT = auto()
+    """By any of its terms: the more of them the better."""
+    LIKE = auto()
+    """By the words of another photo."""
+    GROUP = auto()
+    """By all conditions of any one of its alternatives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What a photo must, or `negated` must not, show; `clause` is its text in the query.
+
+    `terms` are index terms. `fallback` are broader terms of a word that a photo may have instead,
+    doubtful as that is. `value` is a folded beginning (PREFIX, FACT) or the value of a fact.
+    `between` is the half-open range of a date (seconds) or the closed one of stars.
+    """
+
+    clause: str
+    kind: Kind
+    terms: tuple[str, ...] = ()
+    negated: bool = False
+    field: Field | None = None
+    fallback: tuple[str, ...] = ()
+    value: str = ""
+    between: tuple[float, float] | None = None
+    any_of: tuple[tuple[Condition, ...], ...] = ()
+
+    @property
+    def is_filter(self) -> bool:
+        """Whether a photo that does not meet it is no partial match either."""
+        if self.kind is Kind.GROUP:
+            return any(condition.is_filter for group in self.any_of for condition in group)
+        return self.kind is Kind.FACT
+
+    def leaves(self) -> Iterator[Condition]:
+        """Yield the conditions that are no groups, this one or those inside."""
+        if self.kind is not Kind.GROUP:
+            yield self
+        for group in self.any_of:
+            for condition in group:
+                yield from condition.leaves()
+
+
+def conditions(query: Query) -> list[Condition]:
+    """Return what a photo must (or, negated, must not) hold to match all of `query`.
+
+    Stop words that stand alone count only where there is nothing else. Adjacent words that are a
+    compound are one condition.
+    """
+    found = [
+        (_is_ignorable(clause), condition)
+        for clause in _joined(query.clauses[:MAX_CONDITIONS])
+        for condition in [_condition(clause)]
+        if condition is not None
+    ]
+    telling = [condition for ignorable, condition in found if not ignorable]
+    return telling or [condition for _, condition in found]
+
+
+def _condition(clause: Clause) -> Condition | None:
+    """Return what `clause` asks for; None if it holds no word."""
+    text = str(replace(clause, negated=False)) if clause.field or clause.any_of else clause.text
+    if clause.any_of:
+        groups = tuple(tuple(conditions(query)) for query in clause.any_of)
+        groups = tuple(group for group in groups if group)
+        if not groups:
+            return None
+        return Condition(text, Kind.GROUP, negated=clause.negated, any_of=groups)
+    if clause.field is not None:
+        return _fact(clause, clause.field, text)
+    tokens = analysis.tokenize(clause.text)[:MAX_PHRASE_WORDS]
+    terms = tuple(token.term for token in tokens)
+    if clause.prefix:
+        folded = analysis.fold(clause.text[: analysis.MAX_WORD])
+        return (
+            Condition(clause.text + "*", Kind.PREFIX, negated=clause.negated, value=folded)
+            if folded
+            else None
+        )
+    if not terms:
+        return None
+    compound = _compound(terms)
+    if compound or (len(terms) == 1 and not clause.phrase):
+        term = compound or terms[0]
+        fallback = lexicon().kinds(term)
+        return Condition(text, Kind.WORD, (term,), clause.negated, fallback=fallback)
+    return Condition(text, Kind.PHRASE, terms, clause.negated)
+
+
+def _fact(clause: Clause, field: Field, text: str) -> Condition | None:
+    """Return the condition of a clause with a field; None for a value that says nothing."""
+    fact = Condition(text, Kind.FACT, negated=clause.negated, field=field)
+    terms = tuple(analysis.terms(clause.text)[:MAX_PHRASE_WORDS])
+    if field is Field.DATE:
+        dates = date_range(clause.text)
+        return replace(fact, between=dates) if dates else None
+    if field is Field.STARS:
+        stars = stars_range(clause.text)
+        return replace(fact, between=stars) if stars else None
+    if field is Field.LIKE:
+        return replace(fact, kind=Kind.LIKE, value=clause.text) if clause.text.isdecimal() else None
+    if field is Field.ABOUT:
+        telling = dict.fromkeys(unit.term for unit in analysis.units(clause.text))
+        return replace(fact, kind=Kind.ABOUT, terms=tuple(telling)) if telling else None
+    if clause.prefix:
+        # The last word is the one that only begins so.
+        return replace(fact, terms=terms[:-1], value=_last_folded(clause.text)) if terms else None
+    return replace(fact, terms=terms) if terms else None
+
+
+def _last_folded(text: str) -> str:
+    return analysis.fold(analysis.tokenize(text)[-1].surface)
+
+
+def _joined(clauses: Sequence[Clause]) -> list[Clause]:
+    """Return the clauses with adjacent plain words that are a compound made one phrase."""
+    joined: list[Clause] = []
+    at = 0
+    while at < len(clauses):
+        run = at
+        while run < len(clauses) and clauses[run] == Clause(clauses[run].text):
+            run += 1
+        terms = [analysis.terms(clause.text) for clause in clauses[at:run]]
+        single = [found[0] if len(found) == 1 else "" for found in terms]
+        length = lexicon().compound_length(single, 0) if single else 0
+        if length > 1:
+            joined.append(Clause(" ".join(clause.text for clause in clauses[at : at + length])))
+        else:
+            length = 1
+            joined.append(clauses[at])
+        at += length
+    return joined
+
+
+def _compound(terms: Sequence[str]) -> str:
+    """Return the term of the compound that `terms` are, or nothing."""
+    if len(terms) > 1 and lexicon().compound_length(terms, 0) == len(terms):
+        return analysis.SPACE.join(terms)
+    return ""
+
+
+def _is_ignorable(clause: Clause) -> bool:
+    plain = clause.field is None and not (clause.phrase or clause.prefix or clause.any_of)
+    return plain and analysis.is_stop_word(clause.text) and len(analysis.terms(clause.text)) == 1

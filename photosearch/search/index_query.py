@@ -1,0 +1,217 @@
+"""From conditions to Tantivy queries."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import tantivy
+from tantivy import FieldType, Occur
+
+from photosearch.domain import Field
+from photosearch.search import analysis
+from photosearch.search.conditions import Condition, Kind
+from photosearch.search.index_document import despaced, fact_term, newest_key
+from photosearch.search.snapshot import Snapshot, boolean, constant
+
+EvidenceOf = Callable[[int], Mapping[str, int]]
+"""Returns the terms of a photo and their strengths; empty for one that is not there."""
+
+LIKE_TERMS = 25
+"""So many of a photo's words tell what is like it."""
+
+_DOUBTFUL_SCORE = 0.1
+_FALLBACK_SCORE = 0.2
+_K1 = 1.2  # of Tantivy's BM25
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A query in Tantivy's terms.
+
+    `wanted` are its words, `possible` the same where they may be doubtful, too; `is_doubtful`
+    says whether they are anywhere. `filters` and `unwanted` hold for partial matches as well.
+    `own` are the keys of its words. `is_ranked` is False where nothing tells a better hit.
+    """
+
+    wanted: tuple[tantivy.Query, ...] = ()
+    possible: tuple[tantivy.Query, ...] = ()
+    filters: tuple[tantivy.Query, ...] = ()
+    unwanted: tuple[tantivy.Query, ...] = ()
+    is_doubtful: bool = False
+    term_count: int = 0
+    own: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def is_ranked(self) -> bool:
+        """Whether some hits are better than others."""
+        return bool(self.wanted)
+
+    def all_of(self, *more: tantivy.Query) -> tantivy.Query:
+        """Match what fits the whole query and `more`."""
+        wanted = (*self.wanted, *self.filters, *more) or (tantivy.Query.all_query(),)
+        return boolean(Occur.Must, wanted, self.unwanted)
+
+    def within(self, query: tantivy.Query, unwanted: Sequence[tantivy.Query] = ()) -> tantivy.Query:
+        """Match what fits `query`, the filters and no unwanted condition."""
+        return boolean(Occur.Must, (query, *self.filters), (*unwanted, *self.unwanted))
+
+
+def compile_query(
+    snapshot: Snapshot, conditions: Sequence[Condition], evidence_of: EvidenceOf
+) -> Compiled:
+    """Return the conditions in Tantivy's terms."""
+    compiler = _Compiler(snapshot, evidence_of)
+    wanted = [c for c in conditions if not c.negated and not c.is_filter]
+    own = {
+        key
+        for condition in conditions
+        for leaf in condition.leaves()
+        if leaf.kind is not Kind.FACT
+        for key in (*leaf.terms, "".join(leaf.terms), analysis.SPACE.join(leaf.terms))
+    }
+    return Compiled(
+        tuple(compiler.sure(c) for c in wanted),
+        tuple(compiler.possible(c) for c in wanted),
+        tuple(constant(compiler.sure(c)) for c in conditions if not c.negated and c.is_filter),
+        tuple(compiler.sure(c) for c in conditions if c.negated),
+        any(compiler.is_doubtful(c) for c in wanted),
+        sum(max(1, len(leaf.terms)) for c in wanted for leaf in c.leaves()),
+        frozenset(own),
+    )
+
+
+class _Compiler:
+    def __init__(self, snapshot: Snapshot, evidence_of: EvidenceOf) -> None:
+        self._snapshot = snapshot
+        self._schema = snapshot.schema
+        self._evidence_of = evidence_of
+
+    def sure(self, condition: Condition) -> tantivy.Query:
+        """Match photos that surely meet the condition, negated or not."""
+        match condition.kind:
+            case Kind.GROUP:
+                return self._any_of(condition, self.sure)
+            case Kind.PREFIX:
+                return self._beginning(condition.value)
+            case Kind.FACT:
+                return self._fact(condition)
+            case Kind.PHRASE:
+                return self._side_by_side("text", condition.terms)
+            case Kind.ABOUT:
+                return self._about(condition)
+            case Kind.LIKE:
+                return self._like(int(condition.value))
+            case Kind.WORD:
+                return self._snapshot.term("evidence", condition.terms[0], "freq")
+
+    def possible(self, condition: Condition) -> tantivy.Query:
+        """Match photos that surely or perhaps meet the condition."""
+        if condition.kind is Kind.GROUP:
+            return self._any_of(condition, self.possible)
+        doubtful = self._doubtful(condition)
+        return boolean(Occur.Should, (self.sure(condition), *doubtful))
+
+    def is_doubtful(self, condition: Condition) -> bool:
+        """Return whether any photo meets the condition only perhaps."""
+        return any(self._doubtful(leaf) for leaf in condition.leaves() if not leaf.negated)
+
+    def _doubtful(self, condition: Condition) -> list[tantivy.Query]:
+        if condition.kind is not Kind.WORD:
+            return []
+        snapshot = self._snapshot
+        terms = [("doubtful", term, _DOUBTFUL_SCORE) for term in condition.terms]
+        # As written: what a broader word stands for elsewhere is of many kinds.
+        terms += [("keys", term, _FALLBACK_SCORE) for term in condition.fallback]
+        return [
+            constant(snapshot.term(name, term), score)
+            for name, term, score in terms
+            if snapshot.frequency(name, term)
+        ]
+
+    def _any_of(
+        self, condition: Condition, match: Callable[[Condition], tantivy.Query]
+    ) -> tantivy.Query:
+        groups = []
+        for group in condition.any_of:
+            wanted = [match(c) for c in group if not c.negated] or [tantivy.Query.all_query()]
+            groups.append(boolean(Occur.Must, wanted, [self.sure(c) for c in group if c.negated]))
+        return boolean(Occur.Should, groups)
+
+    def _beginning(self, folded: str) -> tantivy.Query:
+        pattern = _literal(despaced(folded)) + ".*"
+        regex = tantivy.Query.regex_query
+        fields = [regex(self._schema, name, pattern) for name in ("forms", "evidence")]
+        return constant(boolean(Occur.Should, fields), 1.0)
+
+    def _side_by_side(self, name: str, terms: Sequence[str]) -> tantivy.Query:
+        if len(terms) == 1:
+            return self._snapshot.term(name, terms[0], "freq")
+        return tantivy.Query.phrase_query(self._schema, name, list(terms))
+
+    def _fact(self, condition: Condition) -> tantivy.Query:
+        name = condition.field
+        assert name is not None
+        if condition.between is not None and name is Field.DATE:
+            low, high = (newest_key(seconds) for seconds in condition.between)
+            return tantivy.Query.range_query(
+                self._schema, "newest", FieldType.Unsigned, low, high, include_upper=False
+            )
+        if condition.between is not None:
+            low, high = (int(stars) for stars in condition.between)
+            return tantivy.Query.range_query(self._schema, "stars", FieldType.Unsigned, low, high)
+        if name is Field.NO:
+            lacking = self._side_by_side("facts", _facts(Field.HAS, condition.terms))
+            return boolean(Occur.Must, [tantivy.Query.all_query()], [lacking])
+        terms = _facts(name, condition.terms)
+        if not condition.value:
+            return self._side_by_side("facts", terms)
+        beginning = fact_term(name, condition.value)
+        if terms:
+            return tantivy.Query.phrase_prefix_query(self._schema, "facts", [*terms, beginning])
+        return tantivy.Query.regex_query(self._schema, "facts", _literal(beginning) + ".*")
+
+    def _about(self, condition: Condition) -> tantivy.Query:
+        """Match what has any word of the description; pairs of words side by side count more."""
+        terms = [term.split(analysis.SPACE) for term in condition.terms]
+        if condition.negated:
+            return boolean(Occur.Must, [self._side_by_side("text", parts) for parts in terms])
+        queries = [self._side_by_side("text", parts) for parts in terms]
+        queries += [self._snapshot.term("evidence", term, "freq") for term in condition.terms]
+        queries += [
+            self._side_by_side("text", (*before, *after)) for before, after in pairwise(terms)
+        ]
+        return boolean(Occur.Should, queries)
+
+    def _like(self, photo_id: int) -> tantivy.Query:
+        """Match what has any of the most telling words of a photo, but not the photo itself."""
+        snapshot = self._snapshot
+        weights = {
+            term: strength / (strength + _K1) * self._rarity(term)
+            for term, strength in self._evidence_of(photo_id).items()
+            if snapshot.frequency("evidence", term) > 1
+        }
+        telling = sorted(weights, key=lambda term: (-weights[term], term))[:LIKE_TERMS]
+        if not telling:
+            return tantivy.Query.empty_query()
+        itself = tantivy.Query.term_query(self._schema, "photo_id", photo_id)
+        return boolean(
+            Occur.Should, [snapshot.term("evidence", term, "freq") for term in telling], [itself]
+        )
+
+    def _rarity(self, term: str) -> float:
+        """Return the inverse document frequency of BM25."""
+        having = self._snapshot.frequency("evidence", term)
+        return math.log(1 + (self._snapshot.photo_count - having + 0.5) / (having + 0.5))
+
+
+def _facts(name: Field, terms: Sequence[str]) -> list[str]:
+    return [fact_term(name, term) for term in terms]
+
+
+def _literal(text: str) -> str:
+    """Return a regular expression of Tantivy's that matches `text`."""
+    return re.sub(r"([^\w\x1d\x1f])", r"\\\1", text)
