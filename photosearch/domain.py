@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -300,6 +301,12 @@ class Field(StrEnum):
     """The id of a photo that others are to be like."""
 
 
+_NEEDS_QUOTES = re.compile(r'[\s"()|]|\*$')
+_READS_AS_MORE = re.compile(
+    rf"(?-i:OR)$|[-−–—]|(?:{'|'.join(Field)}):", re.IGNORECASE | re.ASCII
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Clause:
     """One condition of a query; `negated` excludes what it matches.
@@ -321,9 +328,17 @@ class Clause:
 
     def __str__(self) -> str:
         if self.any_of:
-            shown = f"({' OR '.join(map(str, self.any_of))})"
+            # OR binds tighter than what stands side by side.
+            several = len(self.any_of) > 1
+            queries = (f"({q})" if several and len(q.clauses) != 1 else str(q) for q in self.any_of)
+            shown = f"({' OR '.join(queries)})"
         else:
-            shown = (f'"{self.text}"' if self.phrase else self.text) + "*" * self.prefix
+            quoted = self.phrase or _NEEDS_QUOTES.search(self.text)
+            if self.field is None:
+                quoted = quoted or _READS_AS_MORE.match(self.text)
+            # A query has no way to write a quotation mark inside quotes.
+            shown = f'"{self.text.replace(chr(34), " ")}"' if quoted else self.text
+            shown += "*" * self.prefix
         return "-" * self.negated + (f"{self.field}:" if self.field else "") + shown
 
     def opposite(self) -> Clause:
@@ -417,7 +432,8 @@ class SearchResults:
     `total` counts photos that match all words, `partial_total` those that match some, or perhaps,
     `related_total` those that only have related words.
     `refine` are words that would narrow the result, with their number of photos in it;
-    `refine_is_estimate` says that they were counted on a sample and scaled.
+    `refine_is_estimate` says that they were counted on a sample and scaled. `suggestions` are
+    queries that would find something where a word of this one finds nothing.
     """
 
     query: Query
@@ -428,6 +444,7 @@ class SearchResults:
     took_ms: float = 0.0
     refine: tuple[TermCount, ...] = ()
     refine_is_estimate: bool = False
+    suggestions: tuple[Query, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
