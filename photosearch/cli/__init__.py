@@ -16,7 +16,7 @@ import click
 
 from photosearch import console
 from photosearch.arguments import FolderPath
-from photosearch.cli import captions, care, finding, indexing, models, servers, settings
+from photosearch.cli import captions, care, evaluation, finding, indexing, models, servers, settings
 from photosearch.cli.common import (
     EXIT_DONE,
     EXIT_NOTHING,
@@ -98,6 +98,6 @@ def main(context: click.Context, library: Path | None, folder: Path | None) -> i
     return EXIT_DONE
 
 
-for _module in (indexing, finding, models, servers, captions, settings, care):
+for _module in (indexing, finding, models, servers, captions, settings, care, evaluation):
     for _command in _module.COMMANDS:
         main.add_command(_command)

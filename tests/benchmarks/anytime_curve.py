@@ -30,11 +30,10 @@ from itertools import pairwise
 from pathlib import Path
 from threading import Event
 
-from metrics import measure
-
 from photosearch.captioners import find_captioners
 from photosearch.captioning.captioner import PhotoViews
 from photosearch.domain import CAPTION_STAGES, Clause, Query, Stage
+from photosearch.evaluation.metrics import measure
 from photosearch.imaging.crops import views
 from photosearch.imaging.decode import decode
 from photosearch.library import PhotoLibrary

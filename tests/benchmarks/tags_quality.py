@@ -15,11 +15,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from metrics import RankingQuality, measure
-
 from photosearch.captioners import find_captioners
 from photosearch.captioning.captioner import CaptionerSpec
 from photosearch.domain import Stage, View
+from photosearch.evaluation.metrics import RankingQuality, measure
 from photosearch.imaging.crops import WHOLE
 from photosearch.library import PhotoLibrary
 from photosearch.paths import AppPaths

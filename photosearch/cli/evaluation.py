@@ -1,0 +1,244 @@
+"""The commands that measure: eval labels, joined, captions, feedback, plans, words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from photosearch import console
+from photosearch.cli.common import EXIT_DONE
+from photosearch.domain import Caption, display_path
+from photosearch.errors import UsageError
+
+if TYPE_CHECKING:  # NumPy and the search engine are slow to import, and most commands need none.
+    from photosearch.evaluation.datasets import EvaluationSet
+    from photosearch.evaluation.rankers import Ranker
+    from photosearch.evaluation.report import Report
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_EXISTING = click.Path(exists=True, path_type=Path)
+_OUTPUT = click.Path(dir_okay=False, path_type=Path)
+_PLOTS = (".png", ".svg", ".pdf")
+_BM25, _APP, _PLAIN_WORDS, _CLIP = "bm25s", "photosearch", "no-lexicon", "clip"
+
+
+@click.group("eval")
+def evaluate() -> None:
+    """Measure search as the paper does, on data sets that you have.
+
+    DATA is a folder of PASCAL VOC or NUS-WIDE, or a file: COCO's instances (.json, with --human for
+    its captions), Flickr30k (.token), Karpathy's lists (.json), or JSON lines (.jsonl, .jsonl.gz).
+    """
+
+
+def _data_options(command: _Command) -> _Command:
+    for option in (
+        click.argument("data", type=_EXISTING),
+        click.option("--split", default="", help="A part of the set: VOC test, NUS-WIDE Test, …"),
+        click.option("--human", type=_EXISTING, help="COCO's captions file, beside its instances."),
+        click.option(
+            "--captions",
+            "captions_file",
+            type=_EXISTING,
+            help="Captions of `photosearch captions export`, or JSON lines with file_name, text.",
+        ),
+        click.option("--photos", type=_EXISTING, help="The folder that holds the photos."),
+        click.option(
+            "--half", type=click.Choice(["0", "1"]), help="Only photos of even (0) or odd numbers."
+        ),
+        click.option("--difficult", is_flag=True, help="Count VOC's difficult objects, too."),
+        click.option("--json", "json_file", type=_OUTPUT, help="Write the figures as JSON."),
+        click.option("--plot", type=_OUTPUT, help="Draw them: .png, .svg or .pdf."),
+    )[::-1]:
+        command = option(command)
+    return command
+
+
+def _ranking_options(command: _Command) -> _Command:
+    for option in (
+        click.option(
+            "--ranking",
+            "rankings",
+            type=click.Choice([_BM25, _APP, _PLAIN_WORDS, _CLIP]),
+            multiple=True,
+            default=(_BM25, _APP),
+            show_default=True,
+            help="What is measured; give it several times.",
+        ),
+        *_CLIP_OPTIONS,
+    )[::-1]:
+        command = option(command)
+    return command
+
+
+_CLIP_OPTIONS = (
+    click.option(
+        "--clip-model", default="ViT-B-32", show_default=True, help="As open_clip names it."
+    ),
+    click.option("--clip-checkpoint", type=_EXISTING, help="The file of the model's weights."),
+)
+_SEED = click.option("--seed", type=int, default=0, show_default=True, help="For what is drawn.")
+_NAMES = click.option(
+    "--names",
+    "names_file",
+    type=_EXISTING,
+    help="What to type for labels: a line each, LABEL, a tab, WORDS.",
+)
+
+
+@evaluate.command()
+@_data_options
+@_ranking_options
+@_NAMES
+@click.option("--categories", is_flag=True, help="Each label by itself (Figure 8).")
+def labels(categories: bool, names_file: Path | None, **options: Any) -> int:
+    """Each label is a query: PR-AUC, and its share of the perfect ranking."""
+    from photosearch.evaluation import experiment  # noqa: PLC0415
+
+    data = _read(options)
+    names = _read_names(names_file)
+    with _rankers(data, experiment.documents(data), options, tails=True) as rankers:
+        measure = experiment.categories if categories else experiment.labels
+        return _give(measure(data, rankers, names=names), options)
+
+
+@evaluate.command()
+@_data_options
+@_ranking_options
+@_SEED
+@click.option(
+    "--count", type=click.IntRange(min=1), help="So many labels at random, instead of all."
+)
+def joined(count: int | None, seed: int, **options: Any) -> int:
+    """The labels of a photo are one query: who has them all comes first?"""
+    from photosearch.evaluation import experiment  # noqa: PLC0415
+
+    data = _read(options)
+    with _rankers(data, experiment.documents(data), options, tails=True) as rankers:
+        return _give(experiment.joined(data, rankers, count=count, seed=seed), options)
+
+
+@evaluate.command("captions")
+@_data_options
+@_ranking_options
+@click.option(
+    "--number", type=click.IntRange(min=1), default=1, show_default=True, help="Which caption."
+)
+def captions_(number: int, **options: Any) -> int:
+    """A person's caption is the query for its photo; without captions of a model the others are
+    what is searched."""
+    from photosearch.evaluation import experiment  # noqa: PLC0415
+
+    data = experiment.captioned(_read(options), number - 1)
+    documents = experiment.documents(data, without=number - 1)
+    with _rankers(data, documents, options) as rankers:
+        return _give(experiment.captions(data, rankers, which=number - 1), options)
+
+
+@evaluate.command()
+@_data_options
+@_ranking_options
+@_SEED
+@click.option("--steps", type=click.IntRange(1, 20), default=5, show_default=True)
+def feedback(steps: int, seed: int, **options: Any) -> int:
+    """Labels of a photo are added to the query one by one: is it found first?"""
+    from photosearch.evaluation import experiment  # noqa: PLC0415
+
+    data = _read(options)
+    with _rankers(data, experiment.documents(data, without=0), options) as rankers:
+        return _give(experiment.feedback(data, rankers, steps=steps, seed=seed), options)
+
+
+def _read(options: dict[str, Any]) -> EvaluationSet:
+    from photosearch.evaluation import datasets  # noqa: PLC0415
+
+    plot: Path | None = options["plot"]
+    if plot is not None and plot.suffix.lower() not in _PLOTS:
+        raise UsageError(f"--plot draws {', '.join(_PLOTS)} files: {display_path(plot)} is none.")
+    data = datasets.read(options["data"], split=options["split"], human=options["human"])
+    if options["difficult"]:
+        data = data.with_difficult()
+    if options["captions_file"] is not None:
+        data = datasets.join_captions(data, options["captions_file"], options["photos"])
+    elif options["photos"] is not None:
+        data = datasets.with_pictures(data, options["photos"])
+    return data if options["half"] is None else data.half(int(options["half"]))
+
+
+def _read_names(path: Path | None) -> dict[str, str]:
+    names = {}
+    lines = path.read_text(encoding="utf-8").splitlines() if path else []
+    for number, line in enumerate(lines, 1):
+        label, tab, words = line.partition("\t")
+        if not tab and line.strip():
+            raise UsageError(f"{display_path(path or '')}, line {number}: it holds no tab.")
+        names[label.strip()] = words.strip()
+    return names
+
+
+@contextmanager
+def _rankers(
+    data: EvaluationSet,
+    documents: Sequence[Sequence[Caption]],
+    options: dict[str, Any],
+    *,
+    tails: bool = False,
+) -> Iterator[list[Ranker]]:
+    """Yield what was asked for; with `tails` also rankings that go on behind what matches."""
+    from photosearch.evaluation import rankers  # noqa: PLC0415
+
+    if not any(documents):
+        raise UsageError(
+            f"{data.name} holds no captions to search: give those of a model (--captions), or of "
+            "people (--human)."
+        )
+    found: list[Ranker] = []
+    with ExitStack() as stack:
+        for ranking in dict.fromkeys(options["rankings"]):
+            if ranking == _BM25:
+                plain = rankers.PlainBm25(documents)
+                found += [plain, rankers.WholeRanking(plain, len(data))] if tails else [plain]
+            elif ranking == _CLIP:
+                from photosearch.evaluation.clip import Clip, ClipRanker  # noqa: PLC0415
+
+                clip = Clip(options["clip_model"], _checkpoint(options))
+                found.append(ClipRanker(clip, [item.picture for item in data.items]))
+            else:
+                lexicon = ranking == _APP
+                name = "photosearch" if lexicon else "photosearch without lexicon"
+                scratch = stack.enter_context(rankers.ScratchLibrary(documents, lexicon=lexicon))
+                found.append(rankers.AppRanker(scratch, name=name))
+                if tails:
+                    name += ", related"
+                    found.append(rankers.AppRanker(scratch, related=True, name=name))
+        yield found
+
+
+def _checkpoint(options: dict[str, Any]) -> Path:
+    checkpoint: Path | None = options["clip_checkpoint"]
+    if checkpoint is None:
+        raise UsageError("CLIP needs its weights: give their file as --clip-checkpoint.")
+    return checkpoint
+
+
+def _give(report: Report, options: dict[str, Any]) -> int:
+    for line in report.text():
+        click.echo(line)
+    json_file: Path | None = options["json_file"]
+    plot: Path | None = options["plot"]
+    if json_file is not None:
+        with console.writing(display_path(json_file)):
+            json_file.write_text(json.dumps(report.json(), indent=2) + "\n", encoding="utf-8")
+    if plot is not None:
+        with console.writing(display_path(plot)):
+            report.draw(plot)
+    return EXIT_DONE
+
+
+COMMANDS = (evaluate,)
