@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -103,7 +103,7 @@ def labels(categories: bool, names_file: Path | None, **options: Any) -> int:
 
     data = _read(options)
     names = _read_names(names_file)
-    with _rankers(data, experiment.documents(data), options, tails=True) as rankers:
+    with _rankers(data, _documents(data), options, tails=True) as rankers:
         measure = experiment.categories if categories else experiment.labels
         return _give(measure(data, rankers, names=names), options)
 
@@ -120,7 +120,7 @@ def joined(count: int | None, seed: int, **options: Any) -> int:
     from photosearch.evaluation import experiment  # noqa: PLC0415
 
     data = _read(options)
-    with _rankers(data, experiment.documents(data), options, tails=True) as rankers:
+    with _rankers(data, _documents(data), options, tails=True) as rankers:
         return _give(experiment.joined(data, rankers, count=count, seed=seed), options)
 
 
@@ -136,7 +136,7 @@ def captions_(number: int, **options: Any) -> int:
     from photosearch.evaluation import experiment  # noqa: PLC0415
 
     data = experiment.captioned(_read(options), number - 1)
-    documents = experiment.documents(data, without=number - 1)
+    documents = _documents(data, number - 1)
     with _rankers(data, documents, options) as rankers:
         return _give(experiment.captions(data, rankers, which=number - 1), options)
 
@@ -151,8 +151,63 @@ def feedback(steps: int, seed: int, **options: Any) -> int:
     from photosearch.evaluation import experiment  # noqa: PLC0415
 
     data = _read(options)
-    with _rankers(data, experiment.documents(data, without=0), options) as rankers:
+    with _rankers(data, _documents(data, 0), options) as rankers:
         return _give(experiment.feedback(data, rankers, steps=steps, seed=seed), options)
+
+
+@evaluate.command()
+@_data_options
+@_ranking_options
+def plans(**options: Any) -> int:
+    """More views of a photo, better found? PR-AUC by plan, and CLIPScore with --clip-checkpoint."""
+    from photosearch.evaluation import experiment  # noqa: PLC0415
+
+    data = _read(options)
+    clip = None
+    if options["clip_checkpoint"] is not None:
+        from photosearch.evaluation.clip import Clip  # noqa: PLC0415
+
+        clip = Clip(options["clip_model"], options["clip_checkpoint"])
+
+    def make_rankers(
+        documents: Sequence[Sequence[Caption]],
+    ) -> AbstractContextManager[Sequence[Ranker]]:
+        return _rankers(data, documents, options)
+
+    return _give(experiment.plans(data, make_rankers, clip), options)
+
+
+@evaluate.command()
+@_data_options
+@click.option("--query", default="", help="Only of the photos that this finds.")
+@click.option("--cloud", type=_OUTPUT, help="Draw the word cloud: a .png file.")
+@click.option("--count", type=click.IntRange(1, 100), default=15, show_default=True)
+def words(query: str, cloud: Path | None, count: int, **options: Any) -> int:
+    """The most frequent words of a set, as bars (--plot) and as a cloud."""
+    from photosearch.clouds import write_png  # noqa: PLC0415
+    from photosearch.evaluation import experiment, rankers  # noqa: PLC0415
+
+    if cloud is not None and cloud.suffix.lower() != ".png":
+        raise UsageError("--cloud writes a PNG picture: give it a name that ends in .png")
+    data = _read(options)
+    with rankers.ScratchLibrary(_documents(data)) as scratch:
+        report, found = experiment.words(data, scratch, query=query, limit=count)
+    if cloud is not None:
+        with console.writing(display_path(cloud)):
+            write_png(found, cloud)
+    return _give(report, options)
+
+
+def _documents(data: EvaluationSet, without: int | None = None) -> Sequence[Sequence[Caption]]:
+    from photosearch.evaluation import experiment  # noqa: PLC0415
+
+    documents = experiment.documents(data, without=without)
+    if not any(documents):
+        raise UsageError(
+            f"{data.name} holds no captions to search: give those of a model (--captions), or of "
+            "people (--human)."
+        )
+    return documents
 
 
 def _read(options: dict[str, Any]) -> EvaluationSet:
@@ -193,11 +248,6 @@ def _rankers(
     """Yield what was asked for; with `tails` also rankings that go on behind what matches."""
     from photosearch.evaluation import rankers  # noqa: PLC0415
 
-    if not any(documents):
-        raise UsageError(
-            f"{data.name} holds no captions to search: give those of a model (--captions), or of "
-            "people (--human)."
-        )
     found: list[Ranker] = []
     with ExitStack() as stack:
         for ranking in dict.fromkeys(options["rankings"]):

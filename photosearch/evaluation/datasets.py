@@ -261,8 +261,8 @@ class _Row(msgspec.Struct):
     file: str = ""
     image_id: int | str = ""
     id: int | str = ""
-    labels: list[str] = []
-    captions: list[str] = []
+    labels: list[str] | None = None
+    captions: list[str] | None = None
     caption: str = ""
     view: str = WHOLE.name
     model: str = ""
@@ -292,8 +292,8 @@ def read_jsonl(path: Path) -> EvaluationSet:
             picture = path.parent / name
             item = Item(
                 name,
-                tuple(dict.fromkeys(row.labels)),
-                tuple(caption.strip() for caption in row.captions),
+                tuple(dict.fromkeys(row.labels or ())),
+                tuple(caption.strip() for caption in row.captions or ()),
                 picture=picture if picture.is_file() else None,
             )
         if row.caption and all(known.view != row.view for known in item.documents):

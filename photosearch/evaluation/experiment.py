@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from random import Random
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from photosearch.domain import Caption
+from photosearch.clouds import MAX_WORDS as CLOUD_WORDS
+from photosearch.domain import Caption, TermCount
 from photosearch.errors import UsageError
 from photosearch.evaluation.datasets import EvaluationSet, human_documents
 from photosearch.evaluation.metrics import IntArray, depths, positions, quality, recall_at
-from photosearch.evaluation.rankers import AppRanker, Ranker
+from photosearch.evaluation.rankers import AppRanker, Ranker, ScratchLibrary
 from photosearch.evaluation.report import Line, Report, Row
+from photosearch.imaging.crops import ALL_VIEWS, WHOLE
+
+if TYPE_CHECKING:  # It is imported only where there is a model to load.
+    from photosearch.evaluation.clip import Clip
 
 _RECALLS = (1, 5, 10)
 _PRECISIONS = (1, 16)
+
+PLAN_SIZES = (1, 3, 5, 9, 18)
+"""Views a photo: the whole, with vertical halves, all halves, quarters, ninths."""
 
 
 def documents(data: EvaluationSet, *, without: int | None = None) -> list[tuple[Caption, ...]]:
@@ -225,6 +235,111 @@ def _with_chips(
                         break
             found[step] += number in ranker.rank(query, 1)
     return list(found / len(chosen))
+
+
+def plans(
+    data: EvaluationSet,
+    make_rankers: Callable[[list[tuple[Caption, ...]]], AbstractContextManager[Sequence[Ranker]]],
+    clip: Clip | None = None,
+) -> Report:
+    """Measure plans of captioning, by their number of views (Fig. 3 and 5).
+
+    PR-AUC of labels as queries, of the captions of so many views, for all that `make_rankers`
+    makes of them; with `clip` the mean CLIPScore of these captions with their view and with the
+    whole photo, and the mean of each photo's best.
+    """
+    views = {caption.view: None for item in data.items for caption in item.documents}
+    known = [view.name for view in ALL_VIEWS]
+    order = [name for name in known if name in views] + [v for v in views if v not in known]
+    sizes = [size for size in PLAN_SIZES if size <= len(order)]
+    if sizes and sizes[-1] != len(order) and len(order) > len(known):
+        sizes.append(len(order))
+    if not sizes or order[0] != WHOLE.name:
+        raise UsageError(f"{data.name} holds no captions of whole photos.")
+    scores = _scores_by_view(data, clip) if clip else {}
+    found: dict[str, list[float]] = {}
+    for size in sizes:
+        chosen = set(order[:size])
+        with make_rankers(
+            [tuple(c for c in item.documents if c.view in chosen) for item in data.items]
+        ) as rankers:
+            relevant = _relevant(data)
+            for ranker in rankers:
+                rankings = (ranker.rank(label, len(data)) for label in relevant)
+                area = quality(rankings, list(relevant.values()), len(data)).pr_auc
+                found.setdefault(f"PR-AUC {ranker.name}", []).append(area)
+        for name, score in _score_of_plan(scores, chosen).items():
+            found.setdefault(name, []).append(score)
+    return Report(
+        f"Plans of captioning, by views a photo: {data.name}, {len(data)} photos",
+        ("views", *found),
+        tuple(
+            (str(size), *(values[at] for values in found.values())) for at, size in enumerate(sizes)
+        ),
+        tuple(Line(name, tuple(sizes), tuple(values)) for name, values in found.items()),
+        ("views a photo", "PR-AUC" if clip is None else "PR-AUC, CLIPScore"),
+    )
+
+
+def _scores_by_view(data: EvaluationSet, clip: Clip) -> dict[int, dict[str, tuple[float, float]]]:
+    """Return for each photo's number, by view, the CLIPScores with the view and the whole."""
+    from photosearch.evaluation.clip import clip_scores  # noqa: PLC0415
+
+    known = {view.name: view for view in ALL_VIEWS}
+    said = []
+    for number, item in enumerate(data.items):
+        if item.picture is None:
+            raise UsageError(
+                f"CLIPScore looks at the photos, and {item.name} is not there: give the folder "
+                "that holds them (--photos)."
+            )
+        captions_ = [c for c in item.documents if c.text and c.view in known]
+        said.append((number, item.picture, captions_))
+    scores = clip_scores(
+        clip, [(path, [(known[c.view], c.text) for c in found]) for _, path, found in said]
+    )
+    pairs = zip(scores.of_view.tolist(), scores.of_whole.tolist(), strict=True)
+    return {number: {c.view: next(pairs) for c in found} for number, _, found in said}
+
+
+def _score_of_plan(
+    scores: Mapping[int, Mapping[str, tuple[float, float]]], views: Collection[str]
+) -> dict[str, float]:
+    kept = [
+        [pair for view, pair in by_view.items() if view in views] for by_view in scores.values()
+    ]
+    kept = [pairs for pairs in kept if pairs]
+    if not kept:
+        return {}
+    return {
+        "CLIPScore, view": float(np.mean([np.mean([own for own, _ in p]) for p in kept])),
+        "CLIPScore, whole": float(np.mean([np.mean([whole for _, whole in p]) for p in kept])),
+        "CLIPScore, best": float(np.mean([max(whole for _, whole in p) for p in kept])),
+    }
+
+
+def words(
+    data: EvaluationSet, scratch: ScratchLibrary, *, query: str = "", limit: int = 15
+) -> tuple[Report, list[TermCount]]:
+    """Count words by the photos that have them, of all or of a result (Fig. 10).
+
+    Returns the histogram of the `limit` most frequent, and as many as a word cloud takes.
+    """
+    found = scratch.library.words(scratch.library.parse(query), limit=max(limit, CLOUD_WORDS))
+    if not found:
+        raise UsageError("No photo matches, so there are no words.")
+    shown = found[:limit]
+    return (
+        Report(
+            f"The most frequent words{' of ' + query if query else ''}: {data.name}",
+            ("word", "photos"),
+            tuple((word.word, word.count) for word in shown),
+            (Line("photos", tuple(float(word.count) for word in shown), ()),),
+            ("photos", ""),
+            bars=True,
+        ),
+        found,
+    )
 
 
 def _relevant(data: EvaluationSet) -> dict[str, IntArray]:
