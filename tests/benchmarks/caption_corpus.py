@@ -1,7 +1,9 @@
 """Makes up as many captions as wanted from sentences that models and people really wrote.
 
 A photo gets sentences of one real caption and of its neighbours', so that words go together as
-they do in photos, at the length of a whole-photo LLaVA-1.5 caption: 70 to 90 words.
+they do in photos, at the length of a whole-photo LLaVA-1.5 caption: 70 to 90 words. One photo in
+eight shows a sign with a made-up name, so that the vocabulary grows with the library as real ones
+do: half of its words are in one photo.
 """
 
 from __future__ import annotations
@@ -17,6 +19,21 @@ from typing import Any
 
 EVAL = Path(__file__).resolve().parents[3] / "shared" / "eval"
 LENGTH_WORDS = (70, 90)
+SIGNS = 1 / 8
+
+_CAMERAS = tuple(
+    f"{maker} {model}"
+    for maker, models in {
+        "Apple": ("iPhone 8", "iPhone 11", "iPhone 13 Pro"),
+        "Canon": ("EOS 5D Mark II", "EOS 600D", "PowerShot G7 X"),
+        "FUJIFILM": ("X100F", "X-T2"),
+        "NIKON CORPORATION": ("D90", "D750"),
+        "Panasonic": ("DMC-TZ10",),
+        "samsung": ("SM-G960F", "SM-A515F"),
+        "SONY": ("ILCE-6000", "DSC-RX100M3"),
+    }.items()
+    for model in models
+)
 
 
 class CaptionCorpus:
@@ -54,7 +71,27 @@ class CaptionCorpus:
             chosen.append(sentence)
             length += len(sentence.split())
         pick.shuffle(chosen)
+        if pick.random() < SIGNS:
+            chosen.insert(0, f'A sign reads "{self._name()}".')
         return " ".join(" ".join(chosen).split()[: LENGTH_WORDS[1]])
+
+    def _name(self) -> str:
+        pick = self._random
+        return "".join(
+            pick.choice("bdfgklmnprstvz") + pick.choice(("a", "e", "i", "o", "u", "er", "an"))
+            for _ in range(pick.randint(2, 4))
+        )
+
+
+def camera(photo_id: int) -> str:
+    """Return with which camera a made-up photo was taken."""
+    return _CAMERAS[photo_id // 400 % len(_CAMERAS)]
+
+
+def path(photo_id: int) -> tuple[str, ...]:
+    """Return the folders of a made-up photo, and its file's name."""
+    folder = photo_id // 250
+    return str(2004 + folder // 180), f"album {folder}", f"IMG_{photo_id % 10_000:04}.JPG"
 
 
 def _rows(name: str) -> Iterator[dict[str, Any]]:
