@@ -8,7 +8,7 @@ import math
 import re
 import stat
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from PIL import ExifTags, Image, ImageCms, ImageFile, UnidentifiedImageError
 
 from photosearch.errors import DecodeError, FileUnreachableError
 from photosearch.imaging.formats import PICTURE_FORMATS
+from photosearch.imaging.metadata import read_iptc, read_xmp
 
 MAX_PIXELS = 300_000_000
 """Above the 200 megapixels of today's phones. Pillow takes 4 bytes a pixel: 1.2 GB at the limit."""
@@ -84,6 +85,8 @@ class Decoded:
     height: int
     format: str
     exif: Image.Exif
+    iptc: Mapping[tuple[int, int], object]
+    xmp: Mapping[str, str]
 
 
 def decode(path: Path, *, min_side: int | None = None) -> Image.Image:
@@ -147,7 +150,7 @@ def decode_file(file: BinaryIO, shrink: Shrink) -> Decoded:
     # Read before the pixels, for TIFF forgets its EXIF then; but PNG may keep it behind them.
     if opened.format == "PNG":
         opened.load()
-    exif = _read_exif(opened)
+    exif, iptc, xmp = _read_exif(opened), read_iptc(opened), read_xmp(opened.info.get("xmp"))
     header_size = opened.size
     opened.load()
     if opened.size != header_size:
@@ -164,7 +167,7 @@ def decode_file(file: BinaryIO, shrink: Shrink) -> Decoded:
         image = opened.copy()
     # Or a copy that is saved would name a colour profile that its pixels no longer have.
     image.info.clear()
-    return Decoded(image, width, height, opened.format or "", exif)
+    return Decoded(image, width, height, opened.format or "", exif, iptc, xmp)
 
 
 def _open(file: BinaryIO) -> ImageFile.ImageFile:

@@ -35,3 +35,19 @@ PICTURE_SUFFIXES = frozenset(
     f".{suffix}" for suffixes in _SUFFIXES_BY_FORMAT.values() for suffix in suffixes
 )
 """The file name suffixes that make a file a candidate, in lower case with their dot."""
+
+
+def formats_of_suffix(name: str) -> frozenset[str]:
+    """Return the formats, by Pillow's names, that a file name's end or a format's name stands for.
+
+    Case and a leading dot do not matter; none for anything else.
+    """
+    wanted = name.strip().lower().removeprefix(".")
+    if wanted == "mpo":
+        return frozenset({"MPO"})
+    found = {
+        format_name
+        for format_name, suffixes in _SUFFIXES_BY_FORMAT.items()
+        if wanted in suffixes or wanted == format_name.lower()
+    }
+    return frozenset(found | {"MPO"} if "JPEG" in found else found)

@@ -15,7 +15,7 @@ from PIL import Image
 from photosearch.domain import PictureInfo
 from photosearch.errors import DiskFullError, UnavailableError
 from photosearch.imaging.decode import decode_file, open_picture
-from photosearch.imaging.metadata import camera_name, date_taken
+from photosearch.imaging.metadata import camera_name, date_taken, place_names, stars
 from photosearch.imaging.similarity import dhash
 
 THUMBNAIL_SIDE = 320
@@ -41,10 +41,13 @@ def scan_picture(path: Path, thumbnails: Callable[[bytes], Path]) -> PictureInfo
         source, sha256 = _read(file)
         decoded = decode_file(source, _shrink_to_thumbnail)
         taken, camera = date_taken(decoded.exif), camera_name(decoded.exif)
+        rating = stars(decoded.exif, decoded.xmp)
+        place = place_names(decoded.iptc, decoded.xmp)
     write_thumbnail(decoded.image, thumbnails(sha256))
     return PictureInfo(
-        sha256, decoded.width, decoded.height, decoded.format, taken, camera, dhash(decoded.image)
-    )
+        sha256, decoded.width, decoded.height, decoded.format, taken, camera, dhash(decoded.image),
+        rating, place,
+    )  # fmt: skip
 
 
 def write_thumbnail(image: Image.Image, target: Path) -> None:

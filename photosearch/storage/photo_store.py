@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from sqlite3 import Row
 from typing import Any
@@ -38,6 +39,24 @@ class PhotoFile:
 
     path: Path
     sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoFacts:
+    """What a search can ask of a photo besides its captions; see `domain.Photo`.
+
+    `paths` are its files, each from the name of the added folder on; `folders` the absolute
+    folders that they lie in.
+    """
+
+    taken_at: float
+    taken_by_camera: bool
+    camera: str
+    format: str
+    stars: int
+    place: str
+    paths: tuple[Path, ...]
+    folders: tuple[Path, ...]
 
 
 class PhotoStore:
@@ -72,6 +91,13 @@ class PhotoStore:
             )
             folder_id = int(cursor.fetchone()[0])
             low, high = _below(key)
+            # Their paths begin with another folder now.
+            _mark_unindexed(
+                write,
+                "SELECT photo_id FROM file WHERE path >= ? AND path < ? AND folder_id <> ?"
+                " AND photo_id IS NOT NULL",
+                (low, high, folder_id),
+            )
             write.execute(
                 "UPDATE file SET folder_id = ? WHERE path >= ? AND path < ?", (folder_id, low, high)
             )
@@ -164,15 +190,17 @@ class PhotoStore:
             if row is None:
                 return None
             taken_at = _epoch(info.taken)
+            is_dated = taken_at is not None
             if taken_at is None:
                 taken_at = _local_clock(row["mtime_ns"] / 1e9)
             write.execute(
-                "INSERT INTO photo (sha256, width, height, format, taken_at, camera, dhash)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT (sha256) DO UPDATE SET dhash = excluded.dhash",
+                "INSERT INTO photo (sha256, width, height, format, taken_at, camera, dhash, stars,"
+                " place, dated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (sha256) DO UPDATE SET dhash = excluded.dhash,"
+                " stars = excluded.stars, place = excluded.place, dated = excluded.dated",
                 (
                     info.sha256, info.width, info.height, info.format, taken_at, info.camera,
-                    info.dhash,
+                    info.dhash, info.stars, info.place, is_dated,
                 ),
             )  # fmt: skip
             photo_id, taken_at = write.execute(
@@ -288,6 +316,20 @@ class PhotoStore:
             found |= {r["id"]: r["taken_at"] for r in rows}
         return found
 
+    def facts(self, photo_ids: Sequence[int]) -> dict[int, PhotoFacts]:
+        """Return what the index is to know of those photos that have a file, besides captions."""
+        found: dict[int, PhotoFacts] = {}
+        for chunk in _chunks(photo_ids):
+            rows = self._database.query(
+                "SELECT photo.*, file.path AS path, folder.path AS folder FROM photo"
+                " JOIN file ON file.photo_id = photo.id JOIN folder ON folder.id = file.folder_id"
+                f" WHERE photo.id IN ({_marks(chunk)}) ORDER BY photo.id, file.path",
+                chunk,
+            )
+            for photo_id, files in groupby(rows, key=operator.itemgetter("id")):
+                found[photo_id] = _facts(list(files))
+        return found
+
     # What processes tell each other
 
     def state(self, key: str) -> Any:
@@ -325,6 +367,8 @@ class PhotoStore:
             row["taken_at"],
             row["camera"],
             tuple(_path(file["path"]) for file in files),
+            row["stars"],
+            row["place"],
         )
 
 
@@ -361,6 +405,22 @@ def _has_like(
         (photo_id, dhash, photo_id, taken_at - _BURST_S, taken_at + _BURST_S),
     )
     return any(is_similar(dhash, row["dhash"]) for row in others)
+
+
+def _facts(files: Sequence[Row]) -> PhotoFacts:
+    photo = files[0]
+    paths = [_path(file["path"]) for file in files]
+    added = [_path(file["folder"]) for file in files]
+    return PhotoFacts(
+        taken_at=photo["taken_at"],
+        taken_by_camera=bool(photo["dated"]),
+        camera=photo["camera"],
+        format=photo["format"],
+        stars=photo["stars"],
+        place=photo["place"],
+        paths=tuple(path.relative_to(top.parent) for path, top in zip(paths, added, strict=True)),
+        folders=tuple(dict.fromkeys(path.parent for path in paths)),
+    )
 
 
 def _path(encoded: bytes) -> Path:

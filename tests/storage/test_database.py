@@ -6,12 +6,13 @@ import threading
 
 import pytest
 
-from photosearch.domain import JobKind, Stage
+from photosearch.domain import JobKind, PictureInfo, Stage
 from photosearch.errors import LibraryDamagedError, LibraryTooNewError
 from photosearch.storage import database as database_module
 from photosearch.storage.caption_store import CaptionStore
 from photosearch.storage.database import Database
 from photosearch.storage.job_queue import JobQueue
+from photosearch.storage.photo_store import PhotoStore
 
 
 def test_a_new_library_has_the_current_version(paths):
@@ -156,3 +157,35 @@ def test_a_library_of_the_first_version_goes_on(paths, monkeypatch):
         assert [jobs.lease(kind) for kind in kinds] == [None, None]
         (caption,) = CaptionStore(database).of(1)
         assert (caption.text, caption.raw, caption.skipped) == ("a dog", "", "")
+
+
+def test_an_old_librarys_files_are_scanned_again_for_ratings_and_places(paths, monkeypatch):
+    scripts = database_module._migrations()
+    with monkeypatch.context() as patch:
+        patch.setattr(database_module, "_migrations", lambda: scripts[:2])
+        with Database(paths.database) as old, old.transaction() as write:
+            write.execute("INSERT INTO folder (path) VALUES (x'2f70')")
+            write.execute(
+                "INSERT INTO photo (id, sha256, width, height, format, taken_at, camera)"
+                " VALUES (1, x'aa', 4, 3, 'JPEG', 7.5, '')"
+            )
+            for file_id, path, state in ((1, b"/p/a", "done"), (2, b"/p/b", "failed")):
+                write.execute(
+                    "INSERT INTO file (id, folder_id, path, size, mtime_ns, photo_id)"
+                    " VALUES (?, 1, ?, 1, 1, 1)",
+                    (file_id, path),
+                )
+                write.execute(
+                    "INSERT INTO job (stage, file_id, state, strikes, recency, changed_at)"
+                    " VALUES ('scan', ?, ?, 2, 7.5, 1)",
+                    (file_id, state),
+                )
+    with Database(paths.database) as database:
+        jobs, photos = JobQueue(database), PhotoStore(database)
+        assert photos.photo(1).stars == 0
+        job = jobs.lease(JobKind(Stage.SCAN))
+        assert (job.path.name, job.strikes) == ("a", 0)
+        # What could not be read then can't be read now.
+        assert jobs.lease(JobKind(Stage.SCAN)) is None
+        photos.record_scan(job, PictureInfo(b"\xaa", 4, 3, "JPEG", stars=3, place="Rome"), [])
+        assert (photos.photo(1).stars, photos.photo(1).place) == (3, "Rome")

@@ -18,7 +18,7 @@ from photosearch.domain import (
 from photosearch.storage import job_queue
 from photosearch.storage.caption_store import CaptionStore
 from photosearch.storage.job_queue import LOOKED_AT, MAX_STRIKES, NEARLY_FOUND, JobQueue
-from photosearch.storage.photo_store import PhotoStore
+from photosearch.storage.photo_store import PhotoFacts, PhotoStore
 
 SCAN = JobKind(Stage.SCAN)
 TAGS = JobKind(Stage.TAGS, "instant-1")
@@ -362,3 +362,105 @@ def test_jobs_are_remembered_where_finding_them_takes_long(photos, jobs, folder,
     assert jobs.lease(SCAN) is None
     photos.set_problem(away.id, "", online=True)
     assert jobs.lease(SCAN).path == Path("/away/4")
+
+
+def indexed(photos):
+    photos.mark_indexed(revision for revision, _ in photos.unindexed(100))
+
+
+def stale(photos):
+    return {photo_id for _, photo_id in photos.unindexed(100)}
+
+
+def test_facts_of_a_photo(photos, jobs, folder):
+    other = photos.add_folder(Path("/disk/Old Photos"))
+    photos.apply(folder.id, [found("/pictures/2019/a.jpg"), found("/pictures/2019/b.jpg")])
+    photos.apply(other.id, [found("/disk/Old Photos/a.jpg")])
+    rated = replace(info(b"a"), stars=4, place="Lisbon, Portugal")
+    while job := jobs.lease(SCAN):
+        photo_id = photos.record_scan(job, rated, LATER)
+    facts = photos.facts([photo_id, photo_id + 1])
+    assert facts == {
+        photo_id: PhotoFacts(
+            taken_at=photos.taken_at([photo_id])[photo_id],
+            taken_by_camera=True,
+            camera="Canon",
+            format="JPEG",
+            stars=4,
+            place="Lisbon, Portugal",
+            paths=(
+                Path("Old Photos/a.jpg"),
+                Path("pictures/2019/a.jpg"),
+                Path("pictures/2019/b.jpg"),
+            ),
+            folders=(Path("/disk/Old Photos"), Path("/pictures/2019")),
+        )
+    }
+    photo = photos.photo(photo_id)
+    assert (photo.stars, photo.place) == (4, "Lisbon, Portugal")
+
+
+def test_facts_of_thousands_and_of_none(photos, jobs, folder):
+    photos.apply(folder.id, [found(f"/pictures/{n}.jpg") for n in range(1200)])
+    ids = scan_all(photos, jobs, {})
+    assert photos.facts([]) == {}
+    facts = photos.facts(list(ids.values()))
+    assert {name: facts[photo_id].paths for name, photo_id in ids.items()} == {
+        name: (Path("pictures") / name,) for name in ids
+    }
+
+
+def test_a_date_of_the_file_is_not_the_cameras(photos, jobs, folder):
+    photos.apply(folder.id, [found("/pictures/a.jpg")])
+    photo_id = photos.record_scan(jobs.lease(SCAN), info(b"a", taken=""), LATER)
+    assert not photos.facts([photo_id])[photo_id].taken_by_camera
+
+
+def test_a_photo_that_is_scanned_again_learns_what_is_new(photos, jobs, folder):
+    photos.apply(folder.id, [found("/pictures/a.jpg")])
+    photo_id = photos.record_scan(jobs.lease(SCAN), info(b"a"), LATER)
+    photos.apply(folder.id, [found("/pictures/a.jpg")])
+    indexed(photos)
+    photos.record_scan(jobs.lease(SCAN), replace(info(b"a"), stars=2, place="Rome"), LATER)
+    facts = photos.facts([photo_id])[photo_id]
+    assert (facts.stars, facts.place) == (2, "Rome")
+    assert stale(photos) == {photo_id}
+
+
+def test_every_change_of_a_photos_paths_makes_its_document_stale(photos, jobs, folder):
+    inner = photos.add_folder(Path("/disk/2019"))
+    photos.apply(folder.id, [found("/pictures/a.jpg"), found("/pictures/b.jpg")])
+    photos.apply(inner.id, [found("/disk/2019/c.jpg")])
+    ids = scan_all(photos, jobs, {})
+    indexed(photos)
+
+    # A copy, a file that goes, one that is renamed, one that can't be read any more.
+    photos.apply(folder.id, [found("/pictures/copy.jpg")])
+    assert scan_all(photos, jobs, {"copy.jpg": b"a.jpg"}) == {"copy.jpg": ids["a.jpg"]}
+    assert stale(photos) == {ids["a.jpg"]}
+    indexed(photos)
+    photos.apply(folder.id, [FileEvent(FileChange.GONE, Path("/pictures/copy.jpg"))])
+    assert stale(photos) == {ids["a.jpg"]}
+    indexed(photos)
+    gone = FileEvent(FileChange.GONE, Path("/pictures/b.jpg"))
+    photos.apply(folder.id, [gone, found("/pictures/B.jpg")])
+    scan_all(photos, jobs, {"B.jpg": b"b.jpg"})
+    assert stale(photos) == {ids["b.jpg"]}
+    assert photos.facts([ids["b.jpg"]])[ids["b.jpg"]].paths == (Path("pictures/B.jpg"),)
+    indexed(photos)
+    photos.apply(folder.id, [found("/pictures/B.jpg", size=11)])
+    photos.record_unreadable(jobs.lease(SCAN))
+    assert stale(photos) == {ids["b.jpg"]}
+    indexed(photos)
+
+    # Folders: a parent that takes another over, one that goes.
+    assert photos.facts([ids["c.jpg"]])[ids["c.jpg"]].paths == (Path("2019/c.jpg"),)
+    outer = photos.add_folder(Path("/disk"))
+    assert photos.facts([ids["c.jpg"]])[ids["c.jpg"]].paths == (Path("disk/2019/c.jpg"),)
+    assert stale(photos) == {ids["c.jpg"]}
+    indexed(photos)
+    photos.add_folder(Path("/disk"))
+    assert stale(photos) == set()
+    photos.remove_folder(outer.id)
+    assert stale(photos) == {ids["c.jpg"]}
+    assert photos.facts([ids["c.jpg"]]) == {}
