@@ -1,26 +1,55 @@
 """From what people type to a `Query`, and what of a text a query matches.
 
-The language: words, `-word`, `"a phrase"`, `-"a phrase"`. Any text at all is a query.
+The language is told in `help`. Any text at all is a query.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from photosearch.domain import Caption, Clause, Query, TermCount
+from photosearch.domain import Caption, Clause, Field, Query, TermCount
 from photosearch.search import analysis
+from photosearch.search.lexicon import lexicon
+from photosearch.search.values import date_range, file_formats, knowable, stars_range
 
 MAX_CLAUSES = 64
 """More than anybody means; pasted books are cut here, so that no query takes seconds."""
 MAX_PHRASE_WORDS = 64
+MAX_DESCRIPTION_WORDS = 100
+"""Of a pasted text; as many as a description has that was written for the search."""
+MAX_NESTING = 8
+"""Groups in groups; what is deeper is left out."""
 
+# Of a text without operators: people who list keywords leave the function words out.
+_MIN_CONTENT_WORDS = 5
+_MIN_FUNCTION_WORDS = 3
+_MIN_FUNCTION_SHARE = 0.25
+
+# Written out, a query needs two pairs of parentheses for each group in a group.
+_MAX_OPEN = 2 * MAX_NESTING + 1
 _CONTROLS = (*range(0x20), *range(0x7F, 0xA0))
-_CLEAN = str.maketrans(dict.fromkeys("“”„‟«»＂", '"') | {chr(c): " " for c in _CONTROLS})
+_CLEAN = str.maketrans(
+    dict.fromkeys("“”„‟«»＂", '"')
+    | dict(zip("（）｜：－＊", "()|:-*", strict=True))
+    | {chr(c): " " for c in _CONTROLS}
+)
 _SURROGATES = re.compile("[\ud800-\udfff]")
-_CLAUSE = re.compile(r'(?P<minus>[-−–—]*)(?:"(?P<phrase>[^"]*)"?|(?P<word>[^\s"]+))')
+_SIGNS = re.compile(r'["()|]')
+_UNIT = re.compile(
+    r"(?P<minus>[-−–—]*)(?:(?P<mark>[()|])"
+    r'|"(?P<phrase>[^"]*)(?:"(?P<star>\**))?|(?P<word>[^\s"()|]+))'
+)
+_FIELD = re.compile(rf"(?P<field>(?ai:{'|'.join(Field)})):")
+# A space after the colon is a slip of the hand, but not before what begins something new.
+_VALUE = re.compile(
+    r'\s*"(?P<quoted>[^"]*)(?:"(?P<star>\**))?'
+    rf"|(?:\s+(?!OR(?!\S)|[-−–—]|{_FIELD.pattern.replace('?P<field>', '?:')}))?"
+    r'(?P<bare>(?:[^\s"()|]|\([^\s"()|]*\))+)'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +64,285 @@ class Condition:
 def parse(text: str) -> Query:
     """Read a query; never raises, and `parse(str(query)) == query`.
 
-    What holds no word is left out, as is what follows the first `MAX_CLAUSES` clauses.
+    What holds no word is left out, as is what follows the first `MAX_CLAUSES` words, phrases and
+    fields. A sentence without any of the language's signs is one description.
     """
-    clauses: dict[Clause, None] = {}
-    for match in _CLAUSE.finditer(_SURROGATES.sub("\ufffd", text).translate(_CLEAN)):
-        phrase = match["phrase"]
-        words = match["word"] if phrase is None else " ".join(phrase.split())
-        if tokens := analysis.tokenize(words):
-            shown = words[tokens[0].start : tokens[-1].end]
-            clauses[Clause(shown, phrase is not None, bool(match["minus"]))] = None
-            if len(clauses) == MAX_CLAUSES:
-                break
-    return Query(tuple(clauses))
+    parser = _Parser(_SURROGATES.sub("\ufffd", text).translate(_CLEAN))
+    query = _pruned(parser.query(), MAX_NESTING)
+    description = _description(parser.text) if parser.is_plain else ""
+    if not description and all(clause == Clause(clause.text) for clause in query.clauses):
+        # Signs that mean nothing where they stand are gone when it is written out.
+        description = _description(str(query))
+    return Query((Clause(description, field=Field.ABOUT),)) if description else query
+
+
+class _Parser:
+    """Reads a cleaned text once, from left to right."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.is_plain = True
+        """Whether all that was read so far are words."""
+        self._at = 0
+        self._open = 0
+        self._ignored = 0
+        self._left = MAX_CLAUSES
+
+    def query(self) -> Query:
+        """Read up to the parenthesis that closes what is being read, or to the end."""
+        sides: list[list[Query]] = [[]]
+        while self._left and (match := _UNIT.search(self.text, self._at)):
+            self._at = match.end()
+            if match["mark"] == ")":
+                if self._ignored:
+                    self._ignored -= 1
+                elif self._open:
+                    break
+            elif match["mark"] == "|" or (match["word"] and self._is_or(match)):
+                self.is_plain = False
+                if sides[-1]:
+                    sides.append([])
+            elif unit := self._unit(match):
+                sides[-1].append(unit)
+        return _alternatives(sides)
+
+    def _is_or(self, match: re.Match[str]) -> bool:
+        word = match["word"]
+        if match["minus"] or "OR" not in word[:MAX_CLAUSES]:
+            return False
+        start, end = _words_range(word)
+        return word[start:end] == "OR" and not word.startswith("*", end)
+
+    def _unit(self, match: re.Match[str]) -> Query:
+        """Return what the parenthesis, phrase, field or word that begins with `match` means."""
+        negated = bool(match["minus"])
+        if match["mark"]:
+            self.is_plain = False
+            return self._parenthesis(negated)
+        clause = self._phrase(match) if match["word"] is None else self._word(match)
+        if clause is None:
+            return Query()
+        self._left -= 1
+        self.is_plain &= not (negated or clause.field or clause.phrase or clause.prefix)
+        return Query((clause.opposite() if negated else clause,))
+
+    def _parenthesis(self, negated: bool) -> Query:
+        if self._open == _MAX_OPEN:
+            self._ignored += 1
+            return Query()
+        self._open += 1
+        inner = self.query()
+        self._open -= 1
+        return Query(_group([inner], negated))
+
+    def _phrase(self, match: re.Match[str]) -> Clause | None:
+        self.is_plain = False
+        words = _spaced(match["phrase"])
+        start, end = _words_range(words)
+        return Clause(words[start:end], True, prefix=bool(match["star"])) if end else None
+
+    def _word(self, match: re.Match[str]) -> Clause | None:
+        word = match["word"]
+        start, end = _words_range(word)
+        if not end:
+            return None
+        begin = match.start("word") + start
+        reads_as_field = _FIELD.match(self.text, begin)
+        if reads_as_field:
+            field = Field(reads_as_field["field"].lower())
+            value = _VALUE.match(self.text, reads_as_field.end())
+            clause = value and _field_clause(field, value)
+            if value and clause:
+                self._at = value.end()
+                return clause
+        shown = word[start:end]
+        # Written out it must not read as what it is not.
+        literal = shown == "OR" or bool(_FIELD.match(shown))
+        return Clause(shown, literal, prefix=word.startswith("*", end))
+
+
+def _field_clause(field: Field, value: re.Match[str]) -> Clause | None:
+    """Return the clause of a field, or None where its value makes no sense."""
+    quoted, bare = value["quoted"], value["bare"]
+    text = _spaced(bare if quoted is None else quoted)
+    start, end = _words_range(text)
+    words = text[start:end]
+    if field in _EXACT_VALUES:
+        # Behind the value may stand what belongs to the sentence around it.
+        return next(
+            (
+                Clause(shown, field=field)
+                for shown in (_EXACT_VALUES[field](text), _EXACT_VALUES[field](words))
+                if shown
+            ),
+            None,
+        )
+    if not words:
+        return None
+    if field is Field.ABOUT:
+        return Clause(_first_words(words), field=field)
+    prefix = text.startswith("*", end) if quoted is None else bool(value["star"])
+    if field in (Field.IN, Field.NAME):
+        # A folder may be given from the root or the home folder on, a name by how it ends.
+        exact = text if quoted is not None else text.rstrip("*,;")
+        return Clause(exact, field=field, prefix=prefix)
+    # What has to be quoted when written out comes back as such.
+    literal = quoted is not None or bool(_SIGNS.search(words))
+    literal &= field in (Field.TAG, Field.VIEW)
+    return Clause(words, literal, field=field, prefix=prefix)
+
+
+def _date(text: str) -> str:
+    compact = "".join(text.split())
+    return compact if date_range(compact) else ""
+
+
+def _stars(text: str) -> str:
+    compact = "".join(text.split())
+    return compact if stars_range(compact) else ""
+
+
+def _type(text: str) -> str:
+    return text.lower().removeprefix(".") if file_formats(text) else ""
+
+
+def _photo_id(text: str) -> str:
+    return str(int(text)) if re.fullmatch("[0-9]{1,18}", text) else ""
+
+
+_EXACT_VALUES = MappingProxyType(
+    {
+        Field.DATE: _date,
+        Field.STARS: _stars,
+        Field.TYPE: _type,
+        Field.HAS: knowable,
+        Field.NO: knowable,
+        Field.LIKE: _photo_id,
+    }
+)
+
+
+def _description(text: str) -> str:
+    """Return `text` cleaned if it reads as a sentence, else nothing."""
+    words = text.split()
+    text = " ".join(words)
+    # Signs may stand behind the last clause that was read.
+    if len(words) < _MIN_CONTENT_WORDS + _MIN_FUNCTION_WORDS or _SIGNS.search(text):
+        return ""
+    tokens = analysis.tokenize(text)
+    functional = sum(analysis.is_stop_word(token.surface) for token in tokens)
+    content = len(tokens) - functional
+    if (
+        content >= _MIN_CONTENT_WORDS
+        and functional >= _MIN_FUNCTION_WORDS
+        and functional >= _MIN_FUNCTION_SHARE * len(tokens)
+    ):
+        return _first_words(text[tokens[0].start : tokens[-1].end])
+    return ""
+
+
+def _first_words(text: str) -> str:
+    """Cut at `MAX_DESCRIPTION_WORDS`."""
+    tokens = analysis.tokenize(text)[:MAX_DESCRIPTION_WORDS]
+    return text[: tokens[-1].end]
+
+
+def _spaced(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _words_range(text: str) -> tuple[int, int]:
+    """Return where the first word of `text` begins and the last one ends; 0, 0 without any."""
+    tokens = analysis.tokenize(text)
+    return (tokens[0].start, tokens[-1].end) if tokens else (0, 0)
+
+
+def _alternatives(sides: Iterable[Sequence[Query]]) -> Query:
+    """Join the neighbours of each OR, that is between two `sides`."""
+    clauses: list[Clause] = []
+    open_group: list[Query] = []
+    for side in sides:
+        units = _compounded(side)
+        if not units:
+            continue
+        open_group.append(units[0])
+        if len(units) > 1:
+            clauses += _group(open_group)
+            clauses += (clause for unit in units[1:-1] for clause in unit.clauses)
+            open_group = [units[-1]]
+    return _query([*clauses, *_group(open_group)])
+
+
+def _query(clauses: Iterable[Clause]) -> Query:
+    now = tuple(clauses)
+    # What is said twice may have stood between two words of a compound.
+    while (joined := tuple(dict.fromkeys(_compounds_joined(now)))) != now:
+        now = joined
+    return Query(now)
+
+
+def _compounded(units: Sequence[Query]) -> list[Query]:
+    """Join compounds among `units`; others stay as they are."""
+    found: list[Query] = []
+    words: list[Clause] = []
+    for unit in (*units, Query()):
+        if len(unit.clauses) == 1:
+            words.append(unit.clauses[0])
+            continue
+        found += (Query((clause,)) for clause in _compounds_joined(words))
+        words.clear()
+        found += (unit,) if unit else ()
+    return found
+
+
+def _compounds_joined(clauses: Sequence[Clause]) -> list[Clause]:
+    """Make one phrase of words side by side that are one thing: "hot dog"."""
+    terms = [_only_term(clause) for clause in clauses]
+    joined: list[Clause] = []
+    at = 0
+    while at < len(clauses):
+        length = lexicon().compound_length(terms, at) if terms[at] else 0
+        if length > 1:
+            joined.append(Clause(" ".join(clause.text for clause in clauses[at : at + length])))
+        else:
+            joined.append(clauses[at])
+        at += max(1, length)
+    return joined
+
+
+def _only_term(clause: Clause) -> str:
+    """Return the term of a plain word; nothing for all else."""
+    terms = analysis.terms(clause.text) if clause == Clause(clause.text) else []
+    return terms[0] if len(terms) == 1 else ""
+
+
+def _group(queries: Iterable[Query], negated: bool = False) -> tuple[Clause, ...]:
+    """Return clauses that match what any of `queries` matches, or what none of them does."""
+    unique = tuple(dict.fromkeys(query for query in queries if query))
+    if not unique:
+        return ()
+    if len(unique) > 1:
+        return (Clause(any_of=unique, negated=negated),)
+    clauses = unique[0].clauses
+    if not negated:
+        return clauses
+    if len(clauses) > 1:
+        return (Clause(any_of=unique, negated=True),)
+    opposite = clauses[0].opposite()
+    is_plain_group = not opposite.negated and len(opposite.any_of) == 1
+    return opposite.any_of[0].clauses if is_plain_group else (opposite,)
+
+
+def _pruned(query: Query, depth: int) -> Query:
+    """Return `query` without groups that are nested more than `depth` deep."""
+    clauses: list[Clause] = []
+    for clause in query.clauses:
+        if not clause.any_of:
+            clauses.append(clause)
+        elif depth:
+            inner = [_pruned(alternative, depth - 1) for alternative in clause.any_of]
+            clauses += _group(inner, clause.negated)
+    return _query(clauses)
 
 
 def conditions(query: Query) -> list[Condition]:
@@ -56,6 +352,8 @@ def conditions(query: Query) -> list[Condition]:
     """
     found = []
     for clause in query.clauses[:MAX_CLAUSES]:
+        if clause.field or clause.any_of:
+            continue
         tokens = analysis.tokenize(clause.text)[:MAX_PHRASE_WORDS]
         if tokens:
             ignorable = (
