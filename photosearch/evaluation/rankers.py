@@ -180,7 +180,7 @@ def _known(function: Callable[..., Any], **options: Any) -> dict[str, Any]:
 def _put(database: Database, home: Path, documents: Sequence[Sequence[Caption]]) -> dict[int, int]:
     """Bring photos and their captions into a library; return photo numbers by photo id."""
     photos, jobs, captions = PhotoStore(database), JobQueue(database), CaptionStore(database)
-    folder = photos.add_folder(home / "photos")
+    folder = photos.add_folder(home / "0")
     paths = [folder.path / f"{number:08}.jpg" for number in range(len(documents))]
     photos.apply(
         folder.id,
