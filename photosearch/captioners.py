@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
+from pathlib import Path
 
 from photosearch.captioning import instant
 from photosearch.captioning.captioner import Captioner, CaptionerSpec
+from photosearch.captioning.clip import ClipChoice, choose_clip, photo_embedder
 from photosearch.captioning.memory import CONTEXT_TOKENS, memory_shape
 from photosearch.captioning.model_store import ModelStore
 from photosearch.captioning.models import CaptionerConfig, LocalModel, ServerModel
@@ -15,7 +18,7 @@ from photosearch.errors import ModelError, UsageError
 from photosearch.imaging.crops import views
 from photosearch.paths import AppPaths
 from photosearch.search.analysis import word_keys
-from photosearch.settings import CaptionSettings, SettingsFile
+from photosearch.settings import CaptionSettings, SearchSettings, SettingsFile
 
 # Up to this size of a crop's shorter side a model can make use of it.
 _VIEW_PX = 672
@@ -30,8 +33,9 @@ _ROOM_MB = 4000
 
 
 def find_captioners(paths: AppPaths) -> list[CaptionerSpec]:
-    """Return the captioners of a library: the instant tagger, and the model in use if any.
+    """Return the captioners of a library: the instant tagger, CLIP and the model in use if any.
 
+    A CLIP checkpoint that can't be used is left out: `clip_trouble` says why.
     Raises UsageError or UnavailableError where settings or the list of models are damaged.
     """
     tagger = CaptionerSpec(
@@ -42,15 +46,44 @@ def find_captioners(paths: AppPaths) -> list[CaptionerSpec]:
         view_px=instant.VIEW_PX,
         memory_mb=1500,
     )
+    found = [tagger]
+    settings = SettingsFile(paths.settings).load().captions
+    with contextlib.suppress(ModelError):
+        clip = clip_in_use(paths)
+        if clip is not None:
+            found.append(photo_embedder(clip, settings.threads))
     known = ModelStore(paths.models).in_use()
     if known is None:
-        return [tagger]
-    settings = SettingsFile(paths.settings).load().captions
+        return found
     plan = chosen_plan(settings)
     asked = chosen_recipe(paths, settings, plan)
     if isinstance(known, LocalModel):
-        return [tagger, _local(known, paths, settings, plan, asked)]
-    return [tagger, _remote(known, plan, asked)]
+        return [*found, _local(known, paths, settings, plan, asked)]
+    return [*found, _remote(known, plan, asked)]
+
+
+def clip_in_use(paths: AppPaths) -> ClipChoice | None:
+    """Return the CLIP checkpoint that is set, or None; ModelError where it can't be used.
+
+    Raises UsageError or UnavailableError where the settings are damaged.
+    """
+    return clip_set(SettingsFile(paths.settings).load().search)
+
+
+def clip_set(settings: SearchSettings) -> ClipChoice | None:
+    """Return the CLIP checkpoint of these settings, or None; ModelError where it can't be used."""
+    if not settings.clip_checkpoint:
+        return None
+    return choose_clip(settings.clip_model, Path(settings.clip_checkpoint).expanduser())
+
+
+def clip_trouble(paths: AppPaths) -> str:
+    """Return why photos get no vectors though a CLIP checkpoint is set, a sentence, or nothing."""
+    try:
+        clip_in_use(paths)
+    except ModelError as error:
+        return f"Photos can't be found by descriptions: {error}"
+    return ""
 
 
 def chosen_plan(settings: CaptionSettings) -> Plan:

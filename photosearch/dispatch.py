@@ -34,6 +34,7 @@ from photosearch.storage.caption_store import CaptionStore
 from photosearch.storage.database import Database
 from photosearch.storage.job_queue import JobQueue
 from photosearch.storage.photo_store import PhotoStore
+from photosearch.storage.vector_store import VectorStore
 from photosearch.workers.supervisor import (
     Broken,
     Died,
@@ -80,6 +81,7 @@ class Dispatcher:
         self._photos = PhotoStore(database)
         self._jobs = JobQueue(database)
         self._captions = CaptionStore(database)
+        self._vectors = VectorStore(database)
         self._stages = stages
         self._processes = processes
         self._on_unreachable = on_unreachable
@@ -112,7 +114,9 @@ class Dispatcher:
         self._specs = list(specs)
         runners: list[StageRunner] = [ScanRunner(self._paths, self._photos, kinds, self._processes)]
         for spec in specs:
-            runners += caption_runners(spec, self._paths, self._captions, self._processes)
+            runners += caption_runners(
+                spec, self._paths, self._captions, self._vectors, self._processes
+            )
         self._runners = [r for r in runners if r.kind.stage in self._stages]
         self._revive_at_s.clear()
         self._idle_since_s.clear()

@@ -32,6 +32,7 @@ class Stage(StrEnum):
 
     SCAN = "scan"
     TAGS = "tags"
+    VECTORS = "vectors"
     FULL = "full"
     HALVES = "halves"
     QUARTERS = "quarters"
@@ -302,9 +303,7 @@ class Field(StrEnum):
 
 
 _NEEDS_QUOTES = re.compile(r'[\s"()|]|\*$')
-_READS_AS_MORE = re.compile(
-    rf"(?-i:OR)$|[-−–—]|(?:{'|'.join(Field)}):", re.IGNORECASE | re.ASCII
-)
+_READS_AS_MORE = re.compile(rf"(?-i:OR)$|[-−–—]|(?:{'|'.join(Field)}):", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from photosearch.captioners import find_captioners
+from photosearch.captioners import clip_trouble, find_captioners
 from photosearch.captioning.captioner import CaptionerSpec
 from photosearch.captioning.schedule import Readings, Schedule, local_now
 from photosearch.captioning.sensors import Sensors
@@ -224,6 +224,7 @@ class IndexService:
         """Follow the model in use and the settings; what can't be followed is said."""
         try:
             captioners = self._find_captioners(self._paths)
+            trouble = clip_trouble(self._paths)
             settings = SettingsFile(self._paths.settings).load().schedule
         except (UsageError, UnavailableError) as error:
             if not self._watch:
@@ -237,7 +238,7 @@ class IndexService:
         if settings != self._schedule_settings:
             self._schedule_settings = settings
             self._schedule = Schedule(settings, self._readings)
-        self._settings_trouble = ""
+        self._settings_trouble = trouble
 
     def _look_at_schedule(self) -> None:
         """Find out whether anything speaks against captioning now, and leave it if so."""

@@ -116,11 +116,35 @@ class ScheduleSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchSettings:
+    """How photos are found."""
+
+    clip_checkpoint: Annotated[
+        str,
+        Meta(
+            pattern=_ONE_LINE,
+            max_length=4096,
+            description="An open_clip checkpoint, for finding descriptions of a sentence: a file, "
+            "or a folder with open_clip_config.json; empty for none.",
+        ),
+    ] = ""
+    clip_model: Annotated[
+        str,
+        Meta(
+            pattern=_ONE_LINE,
+            max_length=100,
+            description="The model that a checkpoint file is of, as open_clip calls it.",
+        ),
+    ] = "ViT-B-32"
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be set, by section."""
 
     captions: CaptionSettings = field(default_factory=CaptionSettings)
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
+    search: SearchSettings = field(default_factory=SearchSettings)
 
     def __getitem__(self, key: str) -> Value:
         """Return the value of a key such as "schedule.hours"; UsageError if there is none."""

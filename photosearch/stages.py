@@ -17,6 +17,7 @@ from photosearch.captioning.captioner import (
     PhotoAnswer,
     PhotoTask,
 )
+from photosearch.captioning.clip import VectorAnswer
 from photosearch.domain import Job, JobKind, PictureInfo, Stage, View
 from photosearch.imaging.similarity import is_similar
 from photosearch.imaging.thumbnails import scan_picture
@@ -24,6 +25,7 @@ from photosearch.paths import AppPaths
 from photosearch.search.analysis import word_keys
 from photosearch.storage.caption_store import CaptionStore
 from photosearch.storage.photo_store import PhotoStore
+from photosearch.storage.vector_store import VectorStore
 from photosearch.workers.supervisor import WorkerLimits, WorkerPool
 from photosearch.workers.worker import Handler
 
@@ -284,8 +286,37 @@ class CaptionRunner(StageRunner):
         return frozenset().union(*(word_keys(caption.text) for caption in captions))
 
 
+class VectorRunner(CaptionRunner):
+    """Embeds photos: the same tasks and failures as captions, but a vector comes of each."""
+
+    def __init__(
+        self,
+        spec: CaptionerSpec,
+        captions: CaptionStore,
+        vectors: VectorStore,
+        pool: WorkerPool,
+        health: Health,
+    ) -> None:
+        super().__init__(spec, Stage.VECTORS, captions, pool, health)
+        self._vectors = vectors
+
+    def save(self, job: Job, answer: object) -> bool:
+        """Save the photo's vector."""
+        if not isinstance(answer, VectorAnswer):
+            return False
+        self._vectors.save(job, answer.vector)
+        self.health.worked()
+        self.pace.finish()
+        self.forget(job)
+        return True
+
+
 def caption_runners(
-    spec: CaptionerSpec, paths: AppPaths, captions: CaptionStore, processes: int
+    spec: CaptionerSpec,
+    paths: AppPaths,
+    captions: CaptionStore,
+    vectors: VectorStore,
+    processes: int,
 ) -> list[CaptionRunner]:
     """Return a runner for each stage that a captioner serves, all with the same workers."""
     pool = WorkerPool(
@@ -302,7 +333,12 @@ def caption_runners(
         log=paths.log,
     )
     health = Health()
-    return [CaptionRunner(spec, stage, captions, pool, health) for stage in spec.views]
+    return [
+        VectorRunner(spec, captions, vectors, pool, health)
+        if stage is Stage.VECTORS
+        else CaptionRunner(spec, stage, captions, pool, health)
+        for stage in spec.views
+    ]
 
 
 def in_order(runners: Iterable[StageRunner]) -> list[StageRunner]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import click
 
 from photosearch import console
-from photosearch.captioners import chosen_plan, chosen_recipe
+from photosearch.captioners import chosen_plan, chosen_recipe, clip_set
 from photosearch.captioning.recipes import plans, prompts
 from photosearch.captioning.schedule import parse_hours
 from photosearch.cli.common import EXIT_DONE, JSON_OPTION, print_json
@@ -18,6 +19,8 @@ from photosearch.errors import UsageError
 from photosearch.library import PhotoLibrary
 from photosearch.paths import AppPaths
 from photosearch.settings import SETTINGS, Setting, Settings, as_toml, setting
+
+_CLIP_KEYS = ("search.clip_checkpoint", "search.clip_model")
 
 
 # A value may be a negative number.
@@ -40,7 +43,12 @@ def settings_command(
 
     def check(settings: Settings) -> None:
         chosen_recipe(paths, settings.captions, chosen_plan(settings.captions))
+        if key in _CLIP_KEYS:
+            clip_set(settings.search)
 
+    if key == "search.clip_checkpoint" and value:
+        # The service may have been started in another folder.
+        value = os.path.abspath(os.path.expanduser(value))  # noqa: PTH100, PTH111
     with PhotoLibrary(paths) as library:
         if default:
             library.settings.unset(key)

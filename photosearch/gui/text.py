@@ -162,6 +162,7 @@ def stage_text(stage: Stage) -> str:
     return {
         Stage.SCAN: _tr("Reading photos"),
         Stage.TAGS: _tr("First words"),
+        Stage.VECTORS: _tr("Vectors for descriptions"),
         Stage.FULL: _tr("Captions of whole photos"),
         Stage.HALVES: _tr("Captions of halves"),
         Stage.QUARTERS: _tr("Captions of quarters"),
