@@ -16,6 +16,7 @@ from photosearch.domain import Caption, display_path
 from photosearch.errors import UsageError
 
 if TYPE_CHECKING:  # NumPy and the search engine are slow to import, and most commands need none.
+    from photosearch.captioning.clip import ClipModel
     from photosearch.evaluation.datasets import EvaluationSet
     from photosearch.evaluation.rankers import Ranker
     from photosearch.evaluation.report import Report
@@ -81,7 +82,11 @@ _CLIP_OPTIONS = (
     click.option(
         "--clip-model", default="ViT-B-32", show_default=True, help="As open_clip names it."
     ),
-    click.option("--clip-checkpoint", type=_EXISTING, help="The file of the model's weights."),
+    click.option(
+        "--clip-checkpoint",
+        type=_EXISTING,
+        help="The file of the model's weights, or a folder that says itself what it holds.",
+    ),
 )
 _SEED = click.option("--seed", type=int, default=0, show_default=True, help="For what is drawn.")
 _NAMES = click.option(
@@ -163,11 +168,7 @@ def plans(**options: Any) -> int:
     from photosearch.evaluation import experiment  # noqa: PLC0415
 
     data = _read(options)
-    clip = None
-    if options["clip_checkpoint"] is not None:
-        from photosearch.evaluation.clip import Clip  # noqa: PLC0415
-
-        clip = Clip(options["clip_model"], options["clip_checkpoint"])
+    clip = _load_clip(options) if options["clip_checkpoint"] is not None else None
 
     def make_rankers(
         documents: Sequence[Sequence[Caption]],
@@ -255,10 +256,10 @@ def _rankers(
                 plain = rankers.PlainBm25(documents)
                 found += [plain, rankers.WholeRanking(plain, len(data))] if tails else [plain]
             elif ranking == _CLIP:
-                from photosearch.evaluation.clip import Clip, ClipRanker  # noqa: PLC0415
+                from photosearch.evaluation.clip import ClipRanker  # noqa: PLC0415
 
-                clip = Clip(options["clip_model"], _checkpoint(options))
-                found.append(ClipRanker(clip, [item.picture for item in data.items]))
+                pictures = [item.picture for item in data.items]
+                found.append(ClipRanker(_load_clip(options), pictures))
             else:
                 lexicon = ranking == _APP
                 name = "photosearch" if lexicon else "photosearch without lexicon"
@@ -270,11 +271,12 @@ def _rankers(
         yield found
 
 
-def _checkpoint(options: dict[str, Any]) -> Path:
-    checkpoint: Path | None = options["clip_checkpoint"]
-    if checkpoint is None:
-        raise UsageError("CLIP needs its weights: give their file as --clip-checkpoint.")
-    return checkpoint
+def _load_clip(options: dict[str, Any]) -> ClipModel:
+    from photosearch.captioning.clip import ClipModel  # noqa: PLC0415
+
+    if options["clip_checkpoint"] is None:
+        raise UsageError("CLIP needs its weights: give their file or folder as --clip-checkpoint.")
+    return ClipModel.load(options["clip_model"], options["clip_checkpoint"])
 
 
 def _give(report: Report, options: dict[str, Any]) -> int:

@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from random import Random
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from photosearch.captioning.clip import ClipModel
 from photosearch.clouds import MAX_WORDS as CLOUD_WORDS
 from photosearch.domain import Caption, TermCount
 from photosearch.errors import UsageError
+from photosearch.evaluation.clip import clip_scores
 from photosearch.evaluation.datasets import EvaluationSet, human_documents
 from photosearch.evaluation.metrics import IntArray, depths, positions, quality, recall_at
 from photosearch.evaluation.rankers import AppRanker, Ranker, ScratchLibrary
 from photosearch.evaluation.report import Line, Report, Row
 from photosearch.imaging.crops import ALL_VIEWS, WHOLE
-
-if TYPE_CHECKING:  # It is imported only where there is a model to load.
-    from photosearch.evaluation.clip import Clip
 
 _RECALLS = (1, 5, 10)
 _PRECISIONS = (1, 16)
@@ -44,7 +42,7 @@ def documents(data: EvaluationSet, *, without: int | None = None) -> list[tuple[
 def labels(
     data: EvaluationSet, rankers: Sequence[Ranker], *, names: Mapping[str, str] | None = None
 ) -> Report:
-    """Measure each label as a query: PR-AUC, beside that of the perfect ranking (Table 1, Fig. 4).
+    """Measure each label as a query: PR-AUC, beside that of the perfect ranking.
 
     `names` says what is typed for a label, where that is not the label itself.
     """
@@ -143,7 +141,7 @@ def joined(
 
 
 def captions(data: EvaluationSet, rankers: Sequence[Ranker], *, which: int = 0) -> Report:
-    """Measure a caption of a person as the query for its photo (Table 2)."""
+    """Measure a caption of a person as the query for its photo."""
     queries = [item.captions[which] for item in data.items]
     rows: list[Row] = []
     lines = []
@@ -240,9 +238,9 @@ def _with_chips(
 def plans(
     data: EvaluationSet,
     make_rankers: Callable[[list[tuple[Caption, ...]]], AbstractContextManager[Sequence[Ranker]]],
-    clip: Clip | None = None,
+    clip: ClipModel | None = None,
 ) -> Report:
-    """Measure plans of captioning, by their number of views (Fig. 3 and 5).
+    """Measure plans of captioning, by their number of views (Fig. 3).
 
     PR-AUC of labels as queries, of the captions of so many views, for all that `make_rankers`
     makes of them; with `clip` the mean CLIPScore of these captions with their view and with the
@@ -281,10 +279,10 @@ def plans(
     )
 
 
-def _scores_by_view(data: EvaluationSet, clip: Clip) -> dict[int, dict[str, tuple[float, float]]]:
+def _scores_by_view(
+    data: EvaluationSet, clip: ClipModel
+) -> dict[int, dict[str, tuple[float, float]]]:
     """Return for each photo's number, by view, the CLIPScores with the view and the whole."""
-    from photosearch.evaluation.clip import clip_scores  # noqa: PLC0415
-
     known = {view.name: view for view in ALL_VIEWS}
     said = []
     for number, item in enumerate(data.items):
