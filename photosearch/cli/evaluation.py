@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -18,7 +19,7 @@ from photosearch.errors import UsageError
 if TYPE_CHECKING:  # NumPy and the search engine are slow to import, and most commands need none.
     from photosearch.captioning.clip import ClipModel
     from photosearch.evaluation.datasets import EvaluationSet
-    from photosearch.evaluation.rankers import Ranker
+    from photosearch.evaluation.rankers import Ranker, ScratchLibrary
     from photosearch.evaluation.report import Report
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -26,7 +27,15 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 _EXISTING = click.Path(exists=True, path_type=Path)
 _OUTPUT = click.Path(dir_okay=False, path_type=Path)
 _PLOTS = (".png", ".svg", ".pdf")
-_BM25, _APP, _PLAIN_WORDS, _CLIP = "bm25s", "photosearch", "no-lexicon", "clip"
+_BM25, _APP, _PLAIN_WORDS = "bm25s", "photosearch", "no-lexicon"
+_CLIP, _HYBRID = "clip", "hybrid"
+_NAMES_OF = MappingProxyType(
+    {
+        _APP: "photosearch",
+        _PLAIN_WORDS: "photosearch without lexicon",
+        _HYBRID: "photosearch with CLIP",
+    }
+)
 
 
 @click.group("eval")
@@ -66,7 +75,7 @@ def _ranking_options(command: _Command) -> _Command:
         click.option(
             "--ranking",
             "rankings",
-            type=click.Choice([_BM25, _APP, _PLAIN_WORDS, _CLIP]),
+            type=click.Choice([_BM25, _APP, _PLAIN_WORDS, _CLIP, _HYBRID]),
             multiple=True,
             default=(_BM25, _APP),
             show_default=True,
@@ -250,6 +259,7 @@ def _rankers(
     from photosearch.evaluation import rankers  # noqa: PLC0415
 
     found: list[Ranker] = []
+    pictures = [item.picture for item in data.items]
     with ExitStack() as stack:
         for ranking in dict.fromkeys(options["rankings"]):
             if ranking == _BM25:
@@ -258,12 +268,10 @@ def _rankers(
             elif ranking == _CLIP:
                 from photosearch.evaluation.clip import ClipRanker  # noqa: PLC0415
 
-                pictures = [item.picture for item in data.items]
                 found.append(ClipRanker(_load_clip(options), pictures))
             else:
-                lexicon = ranking == _APP
-                name = "photosearch" if lexicon else "photosearch without lexicon"
-                scratch = stack.enter_context(rankers.ScratchLibrary(documents, lexicon=lexicon))
+                scratch = stack.enter_context(_scratch(ranking, documents, pictures, options))
+                name = _NAMES_OF[ranking]
                 found.append(rankers.AppRanker(scratch, name=name))
                 if tails:
                     name += ", related"
@@ -271,12 +279,34 @@ def _rankers(
         yield found
 
 
+def _scratch(
+    ranking: str,
+    documents: Sequence[Sequence[Caption]],
+    pictures: Sequence[Path | None],
+    options: dict[str, Any],
+) -> ScratchLibrary:
+    from photosearch.evaluation import rankers  # noqa: PLC0415
+
+    if ranking != _HYBRID:
+        return rankers.ScratchLibrary(documents, lexicon=ranking == _APP)
+    from photosearch.captioning.clip import choose_clip  # noqa: PLC0415
+    from photosearch.evaluation.clip import all_there  # noqa: PLC0415
+
+    choice = choose_clip(options["clip_model"], _checkpoint(options))
+    return rankers.ScratchLibrary(documents, clip=choice, pictures=all_there(pictures))
+
+
+def _checkpoint(options: dict[str, Any]) -> Path:
+    checkpoint: Path | None = options["clip_checkpoint"]
+    if checkpoint is None:
+        raise UsageError("CLIP needs its weights: give their file or folder as --clip-checkpoint.")
+    return checkpoint
+
+
 def _load_clip(options: dict[str, Any]) -> ClipModel:
     from photosearch.captioning.clip import ClipModel  # noqa: PLC0415
 
-    if options["clip_checkpoint"] is None:
-        raise UsageError("CLIP needs its weights: give their file or folder as --clip-checkpoint.")
-    return ClipModel.load(options["clip_model"], options["clip_checkpoint"])
+    return ClipModel.load(options["clip_model"], _checkpoint(options))
 
 
 def _give(report: Report, options: dict[str, Any]) -> int:

@@ -26,19 +26,24 @@ class ClipRanker:
 
     def __init__(self, clip: ClipModel, pictures: Sequence[Path | None]) -> None:
         """Look at the pictures. UsageError where one is missing, DecodeError for a damaged one."""
-        found = [path for path in pictures if path is not None]
-        if len(found) < len(pictures):
-            raise UsageError(
-                f"CLIP looks at the photos, and {len(pictures) - len(found)} of {len(pictures)} "
-                "are not there: give the folder that holds them (--photos)."
-            )
         self._clip = clip
-        self._vectors = clip.image_vectors(found)
+        self._vectors = clip.image_vectors(all_there(pictures))
 
     def rank(self, query: str, depth: int) -> IntArray:
         """Return the photos, nearest first."""
         scores = self._vectors @ self._clip.text_vectors([query])[0]
         return np.argsort(-scores, kind="stable")[:depth]
+
+
+def all_there(pictures: Sequence[Path | None]) -> list[Path]:
+    """Return `pictures`; UsageError where one is missing."""
+    found = [path for path in pictures if path is not None]
+    if len(found) < len(pictures):
+        raise UsageError(
+            f"CLIP looks at the photos, and {len(pictures) - len(found)} of {len(pictures)} "
+            "are not there: give the folder that holds them (--photos)."
+        )
+    return found
 
 
 class ClipScores(NamedTuple):

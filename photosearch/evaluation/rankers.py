@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import snowballstemmer
 
+from photosearch.captioning.clip import STORED, ClipChoice, ClipModel
 from photosearch.domain import (
     Caption,
     FileChange,
@@ -28,10 +29,12 @@ from photosearch.indexing import Indexer
 from photosearch.library import PhotoLibrary
 from photosearch.paths import AppPaths
 from photosearch.search import analysis
+from photosearch.settings import SettingsFile
 from photosearch.storage.caption_store import CaptionStore
 from photosearch.storage.database import Database
 from photosearch.storage.job_queue import JobQueue
 from photosearch.storage.photo_store import PhotoStore
+from photosearch.storage.vector_store import VectorStore
 
 _PAGE = 1000
 
@@ -53,14 +56,29 @@ class ScratchLibrary:
     Photos have numbers for names, so that nothing but their captions is found.
     """
 
-    def __init__(self, documents: Sequence[Sequence[Caption]], *, lexicon: bool = True) -> None:
-        """Index `documents`: the captions of each photo. Without `lexicon` words are only words."""
+    def __init__(
+        self,
+        documents: Sequence[Sequence[Caption]],
+        *,
+        lexicon: bool = True,
+        clip: ClipChoice | None = None,
+        pictures: Sequence[Path] = (),
+    ) -> None:
+        """Index `documents`: the captions of each photo. Without `lexicon` words are only words.
+
+        With `clip` descriptions are also found by the vectors of `pictures`, one a photo.
+        """
         with ExitStack() as stack:
             home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="photosearch-")))
             paths = AppPaths(home)
             self.library = stack.enter_context(PhotoLibrary(paths))
             with Database(paths.database) as database:
                 self.numbers = _put(database, home, documents)
+                if clip is not None:
+                    settings = SettingsFile(paths.settings)
+                    settings.set("search.clip_checkpoint", str(clip.checkpoint.absolute()))
+                    settings.set("search.clip_model", clip.architecture)
+                    _put_vectors(database, clip, pictures)
                 with Indexer(database, paths.index, **_known(Indexer, lexicon=lexicon)) as indexer:
                     indexer.commit_all()
             self._stack = stack.pop_all()
@@ -202,6 +220,17 @@ def _put(database: Database, home: Path, documents: Sequence[Sequence[Caption]])
             ]
         )
     return numbers
+
+
+def _put_vectors(database: Database, clip: ClipChoice, pictures: Sequence[Path]) -> None:
+    """Store the vectors of photos, as the service would."""
+    jobs, vectors = JobQueue(database), VectorStore(database)
+    found = ClipModel.load(clip.architecture, clip.checkpoint).image_vectors(pictures)
+    kind = JobKind(Stage.VECTORS, clip.model)
+    jobs.ensure([kind])
+    with database.transaction():
+        while job := jobs.lease(kind):
+            vectors.save(job, found[int(job.path.stem)].astype(STORED).tobytes())
 
 
 def _hash(number: int) -> bytes:
