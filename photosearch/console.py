@@ -41,9 +41,6 @@ _PLAIN_EVERY_S = 5.0
 _SHOWN_FAILURES = 20
 _SHOWN_CHARACTERS = 300
 
-Matched = Mapping[int, Mapping[str, Sequence[str]]]
-"""For each photo id, the query's words and the views in which they were found."""
-
 
 class ReaderGoneError(Exception):
     """Whoever read the output has seen enough, as in `photosearch search dog | head`."""
@@ -212,8 +209,11 @@ def _print_hours(status: Status) -> None:
         click.echo(f"Captions heed no schedule until {until}; `photosearch resume` ends that.")
 
 
-def print_results(results: SearchResults, matched: Matched) -> None:
-    """Print hits, full matches first, and the words that would narrow them."""
+def print_results(results: SearchResults, details: Mapping[int, PhotoDetails]) -> None:
+    """Print hits, full matches first, and the words that would narrow them.
+
+    Of those with `details`, by photo id, also where each word was found.
+    """
     if not results.hits:
         click.echo("Nothing found.")
         if len(results.query.clauses) > 1:
@@ -228,9 +228,8 @@ def print_results(results: SearchResults, matched: Matched) -> None:
             partial = True
             verb = "matches" if results.partial_total == 1 else "match"
             click.echo(f"{_count(results.partial_total, 'photo')} {verb} in part, or perhaps:")
-        where = "; ".join(
-            f"{word}: {', '.join(views)}" for word, views in matched.get(hit.photo_id, {}).items()
-        )
+        matched = details[hit.photo_id].matched if hit.photo_id in details else {}
+        where = "; ".join(f"{word}: {', '.join(views)}" for word, views in matched.items())
         path = display_path(hit.path) if hit.path else f"photo {hit.photo_id}"
         click.echo(f"  {path}" + (f"  [{where}]" if where else ""))
     shown = sum(not hit.partial for hit in results.hits)
@@ -248,8 +247,9 @@ def print_photo(details: PhotoDetails) -> None:
     for path in photo.paths:
         click.echo(display_path(path))
     click.echo(f"{photo.width} × {photo.height} {photo.format}, {_time(photo.taken_at)}")
-    if photo.camera:
-        click.echo(display_path(photo.camera))
+    for known in (photo.camera, photo.place, "★" * photo.stars):
+        if known:
+            click.echo(display_path(known))
     click.echo(f"SHA-256 {photo.sha256.hex()}")
     for caption in details.captions:
         if not caption.text:
@@ -286,8 +286,12 @@ def print_findings(findings: Iterable[Finding]) -> None:
         click.echo(f"{'ok     ' if finding.ok else 'PROBLEM'}  {finding.what}: {finding.detail}")
 
 
-def results_json(results: SearchResults, matched: Matched) -> dict[str, Any]:
-    """Return search results as the design's JSON object."""
+def results_json(results: SearchResults, details: Mapping[int, PhotoDetails]) -> dict[str, Any]:
+    """Return search results as the design's JSON object.
+
+    Of hits with `details`, by photo id, also where each word was found, and stars and place if
+    there are any.
+    """
     return {
         "query": str(results.query),
         "total": results.total,
@@ -299,12 +303,22 @@ def results_json(results: SearchResults, matched: Matched) -> dict[str, Any]:
                 "photo_id": hit.photo_id,
                 "score": round(hit.score, 4),
                 "partial": hit.partial,
-                "matched": {w: list(v) for w, v in matched.get(hit.photo_id, {}).items()},
+                **_found_json(details.get(hit.photo_id)),
             }
             for hit in results.hits
         ],
         "refine": [{"word": w.word, "count": w.count} for w in results.refine],
         "refine_is_estimate": results.refine_is_estimate,
+    }
+
+
+def _found_json(details: PhotoDetails | None) -> dict[str, Any]:
+    if details is None:
+        return {"matched": {}}
+    known = {"stars": details.photo.stars, "place": details.photo.place}
+    return {
+        "matched": {word: list(views) for word, views in details.matched.items()},
+        **{name: value for name, value in known.items() if value},
     }
 
 
@@ -320,6 +334,8 @@ def photo_json(details: PhotoDetails) -> dict[str, Any]:
         "format": photo.format,
         "taken": _time(photo.taken_at),
         "camera": photo.camera,
+        "stars": photo.stars,
+        "place": photo.place,
         "captions": [
             {
                 "view": c.view, "model": c.model, "prompt": c.prompt, "text": c.text,

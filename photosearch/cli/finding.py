@@ -14,11 +14,21 @@ from photosearch.domain import Query, display_path
 from photosearch.errors import PhotosearchError, UsageError
 from photosearch.library import PhotoLibrary
 from photosearch.paths import AppPaths
+from photosearch.search.help import QUERY_HELP
+from photosearch.search.query import requoted
 
 _LIMIT = click.IntRange(min=1, max=1_000_000)
 
 
-@click.command(cls=QueryCommand)
+class _SearchCommand(QueryCommand):
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Tell the query language."""
+        del ctx
+        with formatter.section("What you can type"):
+            formatter.write_dl(QUERY_HELP)
+
+
+@click.command(cls=_SearchCommand)
 @click.argument("words", nargs=-1)
 @click.option("--limit", type=_LIMIT, default=20, show_default=True)
 @click.option("--explain", is_flag=True, help="Say which words matched in which views.")
@@ -27,15 +37,15 @@ _LIMIT = click.IntRange(min=1, max=1_000_000)
 def search(
     paths: AppPaths, words: tuple[str, ...], limit: int, explain: bool, as_json: bool
 ) -> int:
-    """Find photos by WORDS: all must match, -word excludes, "two words" are a phrase.
+    """Find photos by WORDS; without any: all photos, newest first.
 
-    Without words: all photos, newest first.
+    Your shell may want single quotes around what has parentheses, quotes, |, <, > or *.
     """
     with PhotoLibrary(paths) as library:
         query = _parse(library, words)
         results = library.search(query, limit=limit, refine=12)
-        matched = (
-            {hit.photo_id: library.photo(hit.photo_id, query).matched for hit in results.hits}
+        details = (
+            {hit.photo_id: library.photo(hit.photo_id, query) for hit in results.hits}
             if query and (explain or as_json)
             else {}
         )
@@ -43,24 +53,18 @@ def search(
     for notice in notices:
         click.echo(f"Note: {notice}", err=True)
     if as_json:
-        print_json(console.results_json(results, matched))
+        print_json(console.results_json(results, details))
     else:
-        console.print_results(results, matched)
+        console.print_results(results, details)
     return EXIT_DONE if results.hits else EXIT_NOTHING
 
 
 def _parse(library: PhotoLibrary, words: Sequence[str]) -> Query:
     # The shell has taken the quotes of "two words" away, but kept them together.
-    query = library.parse(" ".join(_requoted(word) for word in words))
+    query = library.parse(" ".join(map(requoted, words)))
     if not query and any(word.strip() for word in words):
         raise UsageError(f"Nothing to search for in {display_path(' '.join(words))}")
     return query
-
-
-def _requoted(word: str) -> str:
-    if " " not in word or '"' in word:
-        return word
-    return f'-"{word[1:]}"' if word.startswith("-") else f'"{word}"'
 
 
 @click.command()

@@ -50,6 +50,10 @@ _VALUE = re.compile(
     rf"|(?:\s+(?!OR(?!\S)|[-−–—]|{_FIELD.pattern.replace('?P<field>', '?:')}))?"
     r'(?P<bare>(?:[^\s"()|]|\([^\s"()|]*\))+)'
 )
+_BEGINNING = re.compile(rf"[-−–—]*(?:{_FIELD.pattern})?")
+_WHOLE_QUERY = re.compile(
+    rf"{_SIGNS.pattern}|\s[-−–—]\S|\sOR\s|\s{_FIELD.pattern.replace('?P<field>', '?:')}\S"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,20 @@ def parse(text: str) -> Query:
         # Signs that mean nothing where they stand are gone when it is written out.
         description = _description(str(query))
     return Query((Clause(description, field=Field.ABOUT),)) if description else query
+
+
+def requoted(argument: str) -> str:
+    """Return a shell's argument as a query: the quotes that kept its words together are back.
+
+    One that is a query of several parts, or a description, stays as it is.
+    """
+    if len(argument.split()) < 2 or _WHOLE_QUERY.search(argument):
+        return argument
+    if any(clause.field is Field.ABOUT for clause in parse(argument).clauses):
+        return argument
+    beginning = _BEGINNING.match(argument)
+    at = beginning.end() if beginning else 0
+    return f'{argument[:at]}"{argument[at:]}"'
 
 
 class _Parser:

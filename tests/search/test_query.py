@@ -14,6 +14,7 @@ from photosearch.search.query import (
     highlight,
     matched,
     parse,
+    requoted,
 )
 
 
@@ -175,6 +176,28 @@ def test_a_sentence_is_one_description(text):
 )
 def test_keywords_stay_words(text):
     assert all(clause.field is not Field.ABOUT for clause in parse(text).clauses)
+
+
+@pytest.mark.parametrize(
+    ("argument", "query"),
+    [
+        ("dog", "dog"),
+        ("red ball", '"red ball"'),
+        ("-red ball", '-"red ball"'),
+        ("in:My Photos", 'in:"My Photos"'),
+        ("-camera:Canon EOS", '-camera:"Canon EOS"'),
+        ("date:2019", "date:2019"),
+        ("cat OR dog", "cat OR dog"),
+        ("dog -cat", "dog -cat"),
+        ("dog date:2019", "dog date:2019"),
+        ('a "red ball"', 'a "red ball"'),
+        ("(cat dog)", "(cat dog)"),
+        (" ", " "),
+        *[2 * ("a dog is playing with a ball on the beach near some children",)],
+    ],
+)
+def test_the_quotes_that_a_shell_took_are_back(argument, query):
+    assert requoted(argument) == query
 
 
 def test_a_pasted_book_is_a_short_description():
