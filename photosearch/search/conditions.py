@@ -9,7 +9,7 @@ from enum import Enum, auto
 from photosearch.domain import Clause, Field, Query
 from photosearch.search import analysis
 from photosearch.search.lexicon import lexicon
-from photosearch.search.values import date_range, stars_range
+from photosearch.search.values import date_range, file_formats, knowable, stars_range
 
 MAX_CONDITIONS = 64
 """More than anybody means; pasted books are cut here, so that no query takes seconds."""
@@ -39,9 +39,9 @@ class Kind(Enum):
 class Condition:
     """What a photo must, or `negated` must not, show; `clause` is its text in the query.
 
-    `terms` are index terms. `fallback` are broader terms of a word that a photo may have instead,
-    doubtful as that is. `value` is a folded beginning (PREFIX, FACT) or the value of a fact.
-    `between` is the half-open range of a date (seconds) or the closed one of stars.
+    `terms` are index terms; of a type of file, its formats. `fallback` are broader terms of a word that a photo may have instead,
+    doubtful as that is. `value` is a folded beginning (PREFIX, FACT), a description or a photo's
+    id. `between` is the half-open range of a date (seconds) or the closed one of stars.
     """
 
     clause: str
@@ -126,11 +126,20 @@ def _fact(clause: Clause, field: Field, text: str) -> Condition | None:
     if field is Field.STARS:
         stars = stars_range(clause.text)
         return replace(fact, between=stars) if stars else None
+    if field is Field.TYPE:
+        formats = [term for name in file_formats(clause.text) for term in analysis.terms(name)]
+        return replace(fact, terms=tuple(sorted(formats))) if formats else None
+    if field in (Field.HAS, Field.NO):
+        terms = tuple(analysis.terms(knowable(clause.text)))
+        return replace(fact, terms=terms) if terms else None
     if field is Field.LIKE:
         return replace(fact, kind=Kind.LIKE, value=clause.text) if clause.text.isdecimal() else None
     if field is Field.ABOUT:
         telling = dict.fromkeys(unit.term for unit in analysis.units(clause.text))
-        return replace(fact, kind=Kind.ABOUT, terms=tuple(telling)) if telling else None
+        about = replace(fact, kind=Kind.ABOUT, terms=tuple(telling), value=clause.text)
+        return about if telling else None
+    if field is Field.VIEW and (compound := _compound(terms)):
+        terms = (compound,)
     if clause.prefix:
         # The last word is the one that only begins so.
         return replace(fact, terms=terms[:-1], value=_last_folded(clause.text)) if terms else None

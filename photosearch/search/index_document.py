@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,14 +26,18 @@ SAMPLE_LEVELS = 24
 _LEAST_STRENGTH = 2048
 _FILLER = "\x1e"  # no term of any text
 
+# Of these, nearly each photo has its own, or the words to complete by are those of all captions.
+_NOT_COMPLETED = frozenset({Field.NAME, Field.TEXT, Field.VIEW})
+_WORDS_OF_VALUE = 8
+
 
 @dataclass(frozen=True, slots=True)
 class PhotoDocument:
     """A photo as the index takes it.
 
     `sure` and `doubtful` map terms to their strength, `texts` are captions as written, `words`
-    those to show. `facts` are the values of the fields that are asked for by words or names;
-    `taken_at` is in seconds.
+    those to show. `crop_only` are terms that crops of it say and the whole does not. `facts` are the
+    values of other fields, by name; `taken_at` is in seconds.
     """
 
     photo_id: int
@@ -41,6 +46,7 @@ class PhotoDocument:
     doubtful: Collection[str] = ()
     texts: Sequence[str] = ()
     words: Collection[analysis.Word] = ()
+    crop_only: Collection[str] = ()
     facts: Mapping[Field, Collection[str]] = field(default_factory=dict)
     stars: int = 0
 
@@ -78,23 +84,37 @@ def make_document(photo: PhotoDocument) -> tantivy.Document:
     )
     for name, values in photo.facts.items():
         for value in values:
-            document.add_text("facts", " ".join(fact_terms(name, value)))
+            terms = [fact_term(name, term) for term in analysis.terms(value)]
+            document.add_text("facts", " ".join(terms))
+            document.add_text("forms", " ".join(_value_forms(name, value)))
+    for term in photo.crop_only:
+        document.add_text("facts", fact_term(Field.VIEW, term))
     level = _level(photo.photo_id)
     document.add_text("sample", " ".join(f"s{number}" for number in range(1, level + 1)))
     return document
 
 
-def fact_terms(name: Field, value: str) -> list[str]:
-    """Return the terms of a fact's value, such as a file's name, in order."""
-    return [fact_term(name, term) for term in analysis.terms(value)]
-
-
 def fact_term(name: Field, term: str) -> str:
-    """Return how a term of a fact stands in the index; of a beginning, what such terms begin with.
-
-    A word of several parts stands as one.
-    """
+    """Return how a term of a fact stands in the index; of a beginning, what such terms begin with."""
     return f"{name}{SEPARATOR}{term}"
+
+
+def fact_beginning(name: Field, beginning: str) -> str:
+    """Return what the forms of such values of a field begin with of which a word begins so."""
+    return f"{SEPARATOR}{name}{SEPARATOR}{despaced(analysis.fold(beginning)[: analysis.MAX_WORD])}"
+
+
+def _value_forms(name: Field, value: str) -> list[str]:
+    if name in _NOT_COMPLETED:
+        return []
+    forms = []
+    # People know a folder by its name, not by its path.
+    for part in re.split(r"[/\\]+", value) if name is Field.IN else [value]:
+        shown = " ".join(part.split())
+        for token in analysis.tokenize(shown)[:_WORDS_OF_VALUE]:
+            beginning = fact_beginning(name, shown[token.start :])
+            forms.append(f"{beginning}{SEPARATOR}{despaced(shown)}")
+    return forms
 
 
 def spaced(word: str) -> str:

@@ -23,6 +23,11 @@ EvidenceOf = Callable[[int], Mapping[str, int]]
 LIKE_TERMS = 25
 """So many of a photo's words tell what is like it."""
 
+# Weights of a description's words; by tests/benchmarks/evidence_quality.py.
+_FUNCTION_WORD = 0.5
+_PAIR = 0.3
+_BY_EVIDENCE = 0.4
+
 _DOUBTFUL_SCORE = 0.1
 _FALLBACK_SCORE = 0.2
 _K1 = 1.2  # of Tantivy's BM25
@@ -49,6 +54,11 @@ class Compiled:
     def is_ranked(self) -> bool:
         """Whether some hits are better than others."""
         return bool(self.wanted)
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether all photos match."""
+        return not (self.wanted or self.filters or self.unwanted)
 
     def all_of(self, *more: tantivy.Query) -> tantivy.Query:
         """Match what fits the whole query and `more`."""
@@ -163,10 +173,12 @@ class _Compiler:
         if condition.between is not None:
             low, high = (int(stars) for stars in condition.between)
             return tantivy.Query.range_query(self._schema, "stars", FieldType.Unsigned, low, high)
+        terms = _facts(Field.HAS if name is Field.NO else name, condition.terms)
         if name is Field.NO:
-            lacking = self._side_by_side("facts", _facts(Field.HAS, condition.terms))
-            return boolean(Occur.Must, [tantivy.Query.all_query()], [lacking])
-        terms = _facts(name, condition.terms)
+            everything = tantivy.Query.all_query()
+            return boolean(Occur.Must, [everything], [self._side_by_side("facts", terms)])
+        if name is Field.TYPE:
+            return boolean(Occur.Should, [self._snapshot.term("facts", term) for term in terms])
         if not condition.value:
             return self._side_by_side("facts", terms)
         beginning = fact_term(name, condition.value)
@@ -175,16 +187,25 @@ class _Compiler:
         return tantivy.Query.regex_query(self._schema, "facts", _literal(beginning) + ".*")
 
     def _about(self, condition: Condition) -> tantivy.Query:
-        """Match what has any word of the description; pairs of words side by side count more."""
-        terms = [term.split(analysis.SPACE) for term in condition.terms]
+        """Match what has any word of the description: as written, in pairs, and by evidence."""
+        tokens = analysis.tokenize(condition.value)
+        telling = [t.term for t in tokens if not analysis.is_stop_word(t.surface)]
         if condition.negated:
-            return boolean(Occur.Must, [self._side_by_side("text", parts) for parts in terms])
-        queries = [self._side_by_side("text", parts) for parts in terms]
-        queries += [self._snapshot.term("evidence", term, "freq") for term in condition.terms]
-        queries += [
-            self._side_by_side("text", (*before, *after)) for before, after in pairwise(terms)
+            return boolean(Occur.Must, [self._snapshot.term("text", term) for term in telling])
+        weights = {t.term: _FUNCTION_WORD for t in tokens} | dict.fromkeys(telling, 1.0)
+        scored = [
+            (self._snapshot.term("text", term, "freq"), weight) for term, weight in weights.items()
         ]
-        return boolean(Occur.Should, queries)
+        scored += [
+            (tantivy.Query.phrase_query(self._schema, "text", list(pair), slop=1), _PAIR)
+            for pair in dict.fromkeys(pairwise(telling))
+        ]
+        scored += [
+            (self._snapshot.term("evidence", term, "freq"), _BY_EVIDENCE)
+            for term in condition.terms
+        ]
+        boost = tantivy.Query.boost_query
+        return boolean(Occur.Should, [boost(query, weight) for query, weight in scored])
 
     def _like(self, photo_id: int) -> tantivy.Query:
         """Match what has any of the most telling words of a photo, but not the photo itself."""
