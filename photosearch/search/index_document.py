@@ -95,7 +95,7 @@ def make_document(photo: PhotoDocument) -> tantivy.Document:
 
 
 def fact_term(name: Field, term: str) -> str:
-    """Return how a term of a fact stands in the index; of a beginning, what such terms begin with."""
+    """Return how a term of a fact stands in the index; for a beginning, how such terms begin."""
     return f"{name}{SEPARATOR}{term}"
 
 
