@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import scripted
 import skimage
+from PIL import Image
 
 from photosearch.cli import run
 from photosearch.library import PhotoLibrary
@@ -125,6 +126,26 @@ def test_nothing_found_is_exit_code_1(indexed, photosearch):
     code, out, _ = photosearch("search", "zeppelin", library=indexed / "library")
     assert code == 1
     assert "Nothing found" in out
+
+
+def test_ratings_and_places_that_others_wrote_are_told(photosearch, tmp_path):
+    pictures = tmp_path / "My Photos"
+    pictures.mkdir()
+    exif = Image.Exif()
+    exif[0x4746] = 4
+    xmp = (
+        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+        'xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/" photoshop:City="Lisboa"/></rdf:RDF>'
+    )
+    with Image.open(SAMPLES / "chelsea.png") as cat:
+        cat.save(pictures / "cat.jpg", exif=exif, xmp=xmp.encode())
+    assert photosearch("index", pictures)[0] == 0
+    code, out, _ = photosearch("show", pictures / "cat.jpg")
+    assert (code, "\nLisboa\n★★★★\n" in out) == (0, True)
+    details = json.loads(photosearch("show", pictures / "cat.jpg", "--json")[1])
+    assert (details["stars"], details["place"]) == (4, "Lisboa")
+    (hit,) = json.loads(photosearch("search", "cat", "--json")[1])["hits"]
+    assert (hit["stars"], hit["place"]) == (4, "Lisboa")
 
 
 def test_show_tells_all_of_a_photo(indexed, photosearch):
