@@ -126,7 +126,7 @@ class _Parser:
 
     def _is_or(self, match: re.Match[str]) -> bool:
         word = match["word"]
-        if match["minus"] or "OR" not in word[:MAX_CLAUSES]:
+        if match["minus"] or "OR" not in word:
             return False
         start, end = _words_range(word)
         return word[start:end] == "OR" and not word.startswith("*", end)

@@ -64,14 +64,14 @@ def either(*queries, negated=False):
         ("a OR b c OR d", [either("a", "b"), either("c", "d")]),
         ("cat or bird", [Clause("cat"), Clause("or"), Clause("bird")]),
         ("(cat OR bird) sky", [either("cat", "bird"), Clause("sky")]),
-        ("(cat bird) sky", words("cat bird sky")),
+        ("(cat cow) sky", words("cat cow sky")),
         ("(cat sky) OR (bird tree)", [either("cat sky", "bird tree")]),
         ("cat OR cat", words("cat")),
         ("-(cat OR bird)", [either("cat", "bird", negated=True)]),
-        ("-(cat bird)", [either("cat bird", negated=True)]),
+        ("-(cat cow)", [either("cat cow", negated=True)]),
         ("-(cat)", [Clause("cat", negated=True)]),
         ("-(-cat)", words("cat")),
-        ("-(-(cat bird))", words("cat bird")),
+        ("-(-(cat cow))", words("cat cow")),
         ('cat OR -"red ball"', [Clause(any_of=(Query(words("cat")), Query((
             Clause("red ball", phrase=True, negated=True),))))]),
         # Whatever is missing is left out.
@@ -91,6 +91,26 @@ def either(*queries, negated=False):
 def test_groups_and_beginnings(text, clauses):
     assert parse(text) == Query(tuple(clauses))
     assert parse(str(parse(text))) == parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("hot dog", '"hot dog"'),
+        ("two Hot  Dogs beach", 'two "Hot Dogs" beach'),
+        ("cat OR hot dog beach", '(cat OR "hot dog") beach'),
+        ("hot OR dog", "(hot OR dog)"),
+        ("(a hot) dog", 'a "hot dog"'),
+        ("-hot dog", "-hot dog"),
+        ("hot -dog", "hot -dog"),
+        ("hot dog*", "hot dog*"),
+        ("hot beach hot dog", 'hot beach "hot dog"'),
+        ("red dog", "red dog"),
+    ],
+)
+def test_words_that_are_one_thing_are_one_phrase(text, written):
+    assert str(parse(text)) == written
+    assert parse(written) == parse(text)
 
 
 @pytest.mark.parametrize(
