@@ -1,0 +1,600 @@
+"""Writes resources/lexicon/wordnet.lex from WordNet: what resources/lexicon/README.md describes.
+
+Run by hand: `python packaging/make_lexicon.py DICT EXCEPTIONS`, where DICT is the folder of
+WordNet 3.1's data.noun, index.sense … and EXCEPTIONS the one of WordNet's noun.exc, verb.exc and
+adj.exc (README.md beside the table says where to get both).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+import sys
+import tempfile
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from photosearch.search import lexicon as lx
+from photosearch.search.folding import fold, words_in
+
+TARGET = Path(__file__).resolve().parent.parent / "resources/lexicon/wordnet.lex"
+
+PARTS = {"noun": lx.NOUN, "verb": lx.VERB, "adj": lx.ADJECTIVE, "adv": lx.ADVERB}
+BY_SENSE_KEY = {1: lx.NOUN, 2: lx.VERB, 3: lx.ADJECTIVE, 4: lx.ADVERB, 5: lx.ADJECTIVE}
+BY_LETTER = {"n": lx.NOUN, "v": lx.VERB, "a": lx.ADJECTIVE, "s": lx.ADJECTIVE, "r": lx.ADVERB}
+
+# WordNet's lexicographer files of what photos show: animals, artifacts, bodies, food, objects,
+# people, plants, substances; and of what is called by a noun in -ing: events, groups, places, times.
+ANIMAL, ARTIFACT, BODY, EVENT, FOOD, GROUP, LOCATION = 5, 6, 8, 11, 13, 14, 15
+ACT, OBJECT, PERSON, PLANT, SUBSTANCE, TIME = 4, 17, 18, 20, 27, 28
+TOPS = 3
+CONCRETE = {ANIMAL, ARTIFACT, BODY, FOOD, OBJECT, PERSON, PLANT, SUBSTANCE, TOPS}
+MATTER = {ARTIFACT, FOOD, OBJECT, PLANT, SUBSTANCE, 19}  # 19: weather and other phenomena
+DOINGS = {29, 33, 35, 36, 38}  # what bodies do, competition, contact, creation, motion
+THINGS = CONCRETE | {EVENT, GROUP, LOCATION, TIME}
+# Compounds of other files (attributes, cognition, feelings, motives, processes, quantities,
+# relations, states) are seldom what a caption means by two words side by side.
+NO_COMPOUNDS = {7, 9, 12, 16, 22, 23, 24, 26}
+# What the eye tells of a thing: compounds that begin with an adjective of these (old man, yellow
+# jacket) mostly mean no more than their words.
+VISIBLE = ("color", "colour", "age", "size", "length", "height", "stature", "width", "magnitude")
+
+# Plurals that WordNet holds to be words of their own.
+PLURALS = {"people": "person", "persons": "person", "grownups": "grownup"}
+
+FUNCTION_WORDS = set(
+    "a an and as at be by for from he her him his i if in is it its me my no not of off on or our"
+    " out over she so than that the their them there they this those to under until up upon us was"
+    " we were what when where which while who will with without you your do does did have has had"
+    " can may might must are am all both but".split()
+)
+
+MAX_SENSES = 3
+MAX_DERIVED = 3
+MAX_CHOICES = 6
+"""Senses that the neighbours of a word may speak for."""
+MAX_SIGNATURE = 16
+COMMON_SHARE = 0.15
+MAX_WORDS = 5
+FEW = 8
+LARGE, TOO_LARGE = 700, 150
+"""A class with more than `LARGE` kinds is worth naming if people name it: once for each 150."""
+
+Synset = tuple[int, int]  # part of speech, offset
+
+
+@dataclass
+class Entry:
+    """A synset of WordNet."""
+
+    lemmas: list[str]
+    file: int
+    gloss: str
+    pointers: list[tuple[str, Synset, int, int]]
+    broader: list[Synset] = field(default_factory=list)
+    is_instance: bool = False
+
+
+class WordNet:
+    """WordNet's files, read."""
+
+    def __init__(self, folder: Path) -> None:
+        self.synsets: dict[Synset, Entry] = {}
+        for name, part in PARTS.items():
+            for line in (folder / f"data.{name}").read_text("utf-8").splitlines():
+                if not line.startswith(" "):
+                    self._add(line, part)
+        self.senses: dict[tuple[str, int], list[tuple[int, Synset, int]]] = defaultdict(list)
+        for line in (folder / "index.sense").read_text("utf-8").splitlines():
+            key, offset, number, count = line.split()
+            lemma, rest = key.split("%")
+            part = BY_SENSE_KEY[int(rest[0])]
+            self.senses[lemma, part].append((int(number), (part, int(offset)), int(count)))
+        self.count: Counter[tuple[str, Synset]] = Counter()
+        for (lemma, _), senses in self.senses.items():
+            senses.sort()
+            for _, synset, count in senses:
+                self.count[lemma, synset] += count
+        self.kinds: Counter[Synset] = Counter()
+        for synset in self.synsets:
+            self.kinds.update(self.above(synset).keys())
+
+    def _add(self, line: str, part: int) -> None:
+        head, _, gloss = line.partition(" | ")
+        fields = head.split()
+        count = int(fields[3], 16)
+        lemmas = [re.sub(r"\(.*\)$", "", word) for word in fields[4 : 4 + 2 * count : 2]]
+        at = 4 + 2 * count
+        entry = Entry(lemmas, int(fields[1]), gloss.strip(), [])
+        for i in range(at + 1, at + 1 + 4 * int(fields[at]), 4):
+            symbol, offset, letter, ends = fields[i : i + 4]
+            target = (BY_LETTER[letter], int(offset))
+            entry.pointers.append((symbol, target, int(ends[:2], 16), int(ends[2:], 16)))
+            if symbol in ("@", "@i") and part == lx.NOUN:
+                entry.broader.append(target)
+                entry.is_instance |= symbol == "@i"
+        self.synsets[part, int(fields[0])] = entry
+
+    def above(self, synset: Synset) -> dict[Synset, int]:
+        """Return all hypernyms of a synset with the least steps to each."""
+        found: dict[Synset, int] = {}
+        waiting = [(synset, 0)]
+        for at, steps in waiting:
+            for parent in self.synsets[at].broader:
+                if parent not in found:
+                    found[parent] = steps + 1
+                    waiting.append((parent, steps + 1))
+        return found
+
+
+def folded_words(lemma: str) -> tuple[str, ...]:
+    """Return the folded words of a lemma."""
+    words = (fold(match.group()) for match in words_in(re.sub(r"['’]s\b", "", lemma)))
+    return tuple(word for word in words if word)
+
+
+class Vocabulary:
+    """Single words and compounds, their base forms, senses and counts."""
+
+    def __init__(self, wordnet: WordNet, exceptions: Path) -> None:
+        self.wordnet = wordnet
+        self.counts: dict[str, Counter[int]] = defaultdict(Counter)
+        self.file: dict[tuple[str, int], list[int]] = defaultdict(list)
+        self.lemmas: dict[str, list[tuple[str, int]]] = defaultdict(list)
+        self.compounds: dict[tuple[str, ...], list[tuple[str, int]]] = defaultdict(list)
+        self.names: set[str] = set()
+        self._read()
+        self.irregular: dict[str, list[tuple[str, int]]] = defaultdict(list)
+        for name in ("noun", "verb", "adj"):
+            for line in (exceptions / f"{name}.exc").read_text("utf-8").splitlines():
+                form, *bases = (folded_words(word) for word in line.split())
+                for base in bases:
+                    if len(form) == len(base) == 1 and self.has(base[0], PARTS[name]):
+                        self.irregular[form[0]].append((base[0], PARTS[name]))
+        self.bases = {word: self._base(word) for word in {*self.counts, *self.irregular}}
+        for form, base in PLURALS.items():
+            self.bases[form] = base
+        for word, base in self.bases.items():
+            while self.bases.get(base, base) != base:
+                base = self.bases[base]
+            self.bases[word] = base
+
+    def has(self, word: str, part: int) -> bool:
+        """Return whether WordNet has a word as that part of speech."""
+        return part in self.counts.get(word, ())
+
+    def _read(self) -> None:
+        written: dict[tuple[tuple[str, ...], int], set[tuple[str, Synset]]] = defaultdict(set)
+        for synset, entry in self.wordnet.synsets.items():
+            for lemma in entry.lemmas:
+                last = lemma.replace("-", "_").rpartition("_")[2]
+                words = folded_words(lemma)
+                if len(words) == 1 and lemma[0].isupper() and words[0].endswith("s"):
+                    self.names.add(words[0])
+                if not words or entry.is_instance or not all(word.isascii() for word in words):
+                    continue
+                if lemma[0].isupper() and any(other.islower() for other in entry.lemmas):
+                    if len(words) > 1:
+                        continue  # Ursus americanus
+                if last.islower() or len(words) == 1:
+                    written[words, synset[0]].add((lemma, synset))
+        for (words, part), found in sorted(written.items()):
+            lower = {lemma for lemma, _ in found if lemma.islower()}
+            lemmas = lower or {
+                lemma for lemma, synset in found if self.wordnet.synsets[synset].file in CONCRETE | {10}
+            }
+            if len(words) > 1 and part != lx.NOUN:
+                continue
+            if len(words) > 1 and not self._is_good_compound(words, found):
+                continue
+            for lemma in sorted({lemma.lower() for lemma in lemmas}):
+                if len(words) == 1:
+                    if not lower and ((words[0] in FUNCTION_WORDS) or len(words[0]) < 2):
+                        continue
+                    if any(self.counts[words[0]]) and not lower:
+                        continue
+                    self.lemmas[words[0]].append((lemma, part))
+                    for _, synset, count in self.wordnet.senses[lemma, part]:
+                        self.counts[words[0]][part] += count
+                        self.file[words[0], part].append(self.wordnet.synsets[synset].file)
+                elif (lemma, part) not in self.compounds[words]:
+                    self.compounds[words].append((lemma, part))
+        for name in self.names - FUNCTION_WORDS:
+            if not self.counts[name]:
+                self.counts[name][lx.NOUN] = 0  # no plural: Christmas
+        self.counts = {word: parts for word, parts in self.counts.items() if parts}
+
+    def _is_good_compound(self, words: Sequence[str], found: set[tuple[str, Synset]]) -> bool:
+        if len(words) > MAX_WORDS or words[0] in FUNCTION_WORDS or words[-1] in FUNCTION_WORDS:
+            return False
+        if max(map(len, words)) < 2:
+            return False
+        return any(self.wordnet.synsets[synset].file not in NO_COMPOUNDS for _, synset in found)
+
+    def _base(self, word: str) -> str:  # noqa: PLR0911 - a list of cases
+        own = self.counts.get(word, Counter())
+        files = self.file.get((word, lx.NOUN), [])
+        for part in (lx.NOUN, lx.VERB, lx.ADJECTIVE):
+            forms = [base for base, of in self.irregular.get(word, ()) if of == part]
+            if forms:
+                base = max(forms, key=lambda form: self.counts[form][part])
+                if not own or (part == lx.NOUN and self.counts[base][part] >= own[lx.NOUN]):
+                    return base
+                if base == word or (part == lx.NOUN and own):
+                    return word
+                noun = own[lx.NOUN] if files and files[0] in THINGS else 0
+                kept = noun > 0 or own[lx.ADJECTIVE] > self.counts[base][part]
+                return word if kept else base
+        if not own:
+            raise AssertionError(word)
+        for base, part in lx.detached(word):
+            if base in FUNCTION_WORDS or not self.has(base, part):
+                continue
+            if self._is_inflection(word, base, part):
+                return base
+        return word
+
+    def _is_inflection(self, word: str, base: str, part: int) -> bool:
+        """Return whether a word that WordNet has itself is rather looked for by its base form."""
+        own, of = self.counts[word], self.counts[base]
+        files = self.file.get((word, lx.NOUN), [])
+        if part == lx.ADJECTIVE:
+            return lx.NOUN not in own and own[lx.VERB] == 0
+        if word.endswith("s"):
+            if part == lx.VERB:
+                return lx.NOUN not in own and lx.ADJECTIVE not in own
+            if lx.NOUN not in own:
+                return False
+            mine = {s for lemma, p in self.lemmas[word] for _, s, _ in self.wordnet.senses[lemma, p]}
+            base_senses = {
+                s for lemma, p in self.lemmas[base] for _, s, _ in self.wordnet.senses[lemma, p]
+            }
+            if mine & base_senses:
+                return True
+            chiefly_noun = 2 * of[lx.NOUN] >= of.total()
+            return of[lx.NOUN] > own[lx.NOUN] and chiefly_noun
+        if word.endswith("men"):
+            return True
+        if own[lx.ADJECTIVE] > of[lx.VERB] or lx.ADVERB in own or own[lx.VERB] > of[lx.VERB]:
+            return False
+        if word.endswith("ing") and files:
+            if files[0] in THINGS or (of[lx.VERB] < 10 and set(files[:2]) & THINGS):
+                return False
+            if own[lx.NOUN] > of[lx.VERB]:
+                return False
+            # Boxing has little to do with boxes.
+            return not (of[lx.NOUN] > 5 and of[lx.NOUN] > 5 * of[lx.VERB])
+        return not (files and files[0] in CONCRETE)
+
+
+def csr(rows: Iterable[Sequence[int]]) -> tuple[array[int], array[int]]:
+    """Return rows end to end, and where each ends."""
+    values, ends = array("I"), array("I", [0])
+    for row in rows:
+        values.extend(row)
+        ends.append(len(values))
+    return values, ends
+
+
+def write(target: Path, terms: Sequence[str], arrays: dict[str, array[int]]) -> None:
+    """Write the table: the magic bytes, the header's length, the header as JSON, the arrays."""
+    encoded = [term.encode() for term in terms]
+    ends = array("I", [0])
+    for word in encoded:
+        ends.append(ends[-1] + len(word))
+    arrays = {"blob": array("B", b"".join(encoded)), "ends": ends, **arrays}
+    header, body = {}, b""
+    for name, values in arrays.items():
+        body += b"\0" * (-len(body) % 4)
+        if sys.byteorder == "big":
+            values.byteswap()
+        header[name] = (values.typecode, len(body), len(values) * values.itemsize)
+        body += values.tobytes()
+    text = json.dumps(header).encode()
+    text += b" " * (-(len(lx.MAGIC) + 4 + len(text)) % 4)
+    target.write_bytes(lx.MAGIC + struct.pack("<I", len(text)) + text + body)
+
+
+class Maker:
+    """From the vocabulary to the table's rows."""
+
+    def __init__(self, wordnet: WordNet, words: Vocabulary) -> None:
+        self.wordnet, self.words = wordnet, words
+        with tempfile.TemporaryDirectory() as folder:
+            first = Path(folder) / "words.lex"
+            self._write_words(first)
+            self.base_form = lx.Lexicon(first).base_form
+        self.opened: dict[str, list[tuple[str, int]]] = {}
+        self.lemmas: dict[str, list[tuple[str, int]]] = defaultdict(list)
+        for word, lemmas in words.lemmas.items():
+            self.lemmas[words.bases[word]] += lemmas
+        for parts, lemmas in sorted(words.compounds.items()):
+            compound = lx.SPACE.join(map(self.base_form, parts))
+            if not self._says_no_more(compound.split(lx.SPACE), lemmas):
+                self.lemmas[compound] += [lemma for lemma in lemmas if lemma not in self.lemmas[compound]]
+        self._add_open_compounds()
+        self.terms = sorted({*self.lemmas, *words.bases}, key=str.encode)
+        self.number = {term: number for number, term in enumerate(self.terms)}
+        self.term_of = {
+            lemma: term
+            for term, lemmas in self.lemmas.items()
+            if term not in self.opened
+            for lemma in sorted(lemmas)
+        }
+        self.open_form = {nouns[0]: compound for compound, nouns in self.opened.items()}
+        self.choices = {term: self._senses(lemmas) for term, lemmas in self.lemmas.items()}
+        self.common: dict[str, set[Synset]] = {
+            term: {s for s, share in senses if share} for term, senses in self.choices.items()
+        }
+
+    def _add_open_compounds(self) -> None:
+        """Let "cell phone" be the same as "cellphone", whose head is among its broader words."""
+        words = self.words
+        for word in sorted(words.counts):
+            if not words.has(word, lx.NOUN) or words.bases[word] != word:
+                continue
+            nouns = [lemma for lemma in self.lemmas[word] if lemma[1] == lx.NOUN]
+            above = {
+                s
+                for lemma in nouns
+                for _, sense, _ in self.wordnet.senses[lemma][:1]
+                for s in self.wordnet.above(sense)
+            }
+            for at in range(3, len(word) - 2):
+                first, head = word[:at], word[at:]
+                if words.has(first, lx.NOUN) and words.has(head, lx.NOUN):
+                    compound = lx.SPACE.join((self.base_form(first), self.base_form(head)))
+                    if compound not in self.lemmas and above & self._head_senses(head):
+                        self.opened[compound] = nouns
+        for compound, nouns in self.opened.items():
+            self.lemmas[compound] = nouns
+
+    def _flags(self, terms: Sequence[str]) -> array[int]:
+        return array("B", [sum(self.words.counts.get(term, ())) for term in terms])
+
+    def _counts(self, terms: Sequence[str]) -> array[int]:
+        counts = self.words.counts
+        return array("H", [min(65535, counts[t].total() if t in counts else 0) for t in terms])
+
+    def _write_words(self, target: Path) -> None:
+        terms = sorted(self.words.bases, key=str.encode)
+        number = {term: i for i, term in enumerate(terms)}
+        base = array("I", [number[self.words.bases[term]] for term in terms])
+        flags, counts = self._flags(terms), self._counts(terms)
+        write(target, terms, {"base": base, "counts": counts, "flags": flags})
+
+    def _says_no_more(self, parts: list[str], lemmas: list[tuple[str, int]]) -> bool:
+        """Return whether "yellow jacket" is rather a jacket that is yellow."""
+        senses = [s for lemma, part in lemmas for _, s, _ in self.wordnet.senses[lemma, part]]
+        return self._is_idiom(parts, senses) and self._is_visible(parts[0])
+
+    def _is_visible(self, word: str) -> bool:
+        if not self.words.counts.get(word, Counter())[lx.ADJECTIVE]:
+            return False
+        for _, synset, count in self.wordnet.senses[word, lx.ADJECTIVE][:3]:
+            near = [synset, *(t for s, t, *_ in self.wordnet.synsets[synset].pointers if s == "&")]
+            for at in near:
+                entry = self.wordnet.synsets[at]
+                named = {
+                    lemma.lower()
+                    for symbol, target, *_ in entry.pointers
+                    if symbol == "="
+                    for lemma in self.wordnet.synsets[target].lemmas
+                }
+                if named & set(VISIBLE) or {"chromatic", "achromatic"} & set(entry.lemmas):
+                    return True
+        return False
+
+    def _is_idiom(self, parts: list[str], senses: list[Synset]) -> bool:
+        head = lx._head(lx.SPACE.join(parts))
+        of_head = self._head_senses(head)
+        for synset in senses[:2]:
+            if of_head & {synset, *self.wordnet.above(synset)}:
+                return False
+        return True
+
+    def _head_senses(self, head: str) -> set[Synset]:
+        """Return what people mean by the head of a compound; all it can where nobody counted."""
+        found: set[Synset] = set()
+        for lemma, part in self.lemmas.get(head, ()):
+            if part == lx.NOUN:
+                senses = self.wordnet.senses[lemma, part]
+                total = sum(count for *_, count in senses)
+                for number, synset, count in senses:
+                    few = total < FEW and number <= MAX_CHOICES
+                    if number == 1 or few or count >= COMMON_SHARE * total:
+                        found.add(synset)
+        return found
+
+    def _senses(self, lemmas: list[tuple[str, int]]) -> list[tuple[Synset, int]]:
+        """Return noun senses with shares of use in percent, commonest first; 0 for the rare."""
+        total = 0
+        shares: Counter[Synset] = Counter()
+        order: dict[Synset, int] = {}
+        by_part: Counter[int] = Counter()
+        for lemma, part in lemmas:
+            for number, synset, count in self.wordnet.senses[lemma, part]:
+                total += count
+                by_part[part] += count
+                if part == lx.NOUN:
+                    shares[synset] += count
+                    order[synset] = min(number, order.get(synset, 99))
+        if not shares:
+            return []
+        noun = by_part[lx.NOUN]
+        ranked = sorted(shares, key=lambda s: (-shares[s], order[s], s))
+        # What mostly is a verb or an adjective (play, short) is left alone.
+        if total and noun < 0.3 * total:
+            return []
+        found = []
+        for rank, synset in enumerate(ranked):
+            entry = self.wordnet.synsets[synset]
+            share = shares[synset] / noun if noun else (rank == 0) * 1.0
+            uncounted = noun < 3 and len(found) == 1 and entry.file in CONCRETE
+            counted = noun >= 3 and share >= COMMON_SHARE and len(found) < MAX_SENSES
+            if rank == 0 or uncounted or counted:
+                found.append((synset, max(1, round(100 * share))))
+            elif entry.file in CONCRETE and len(found) < MAX_CHOICES and not entry.is_instance:
+                found.append((synset, 0))
+        return found
+
+    def _usual(self, synset: Synset) -> list[tuple[str, int]]:
+        """Return the terms that a synset is really called by, commonest first, and how often."""
+        named: dict[str, int] = {}
+        for lemma in self.wordnet.synsets[synset].lemmas:
+            term = self.term_of.get((lemma.lower(), synset[0]))
+            if term is not None and synset in self.common[term]:
+                count = self.wordnet.count[lemma.lower(), synset]
+                named[term] = named.get(term, 0) + count
+                if opened := self.open_form.get((lemma.lower(), synset[0])):
+                    named[opened] = count
+        most = max(named.values(), default=0)
+        return [(t, c) for t, c in sorted(named.items(), key=lambda x: -x[1]) if 10 * c >= most]
+
+    def relations(self, synset: Synset) -> list[int]:
+        """Return the packed relations of a synset, nearest first."""
+        found = {term: 0 for term, _ in self._usual(synset)[:5]}
+        for broader, steps in self.wordnet.above(synset).items():
+            usual = self._usual(broader)[:2]
+            if usual and self._is_worth_naming(broader, usual[0][1], steps):
+                for term, _ in usual:
+                    found.setdefault(term, steps)
+        if self._are_people(synset):
+            found.setdefault("person", 2)
+        return [self.number[term] | steps << lx.STEPS_SHIFT for term, steps in found.items()]
+
+    def _is_worth_naming(self, synset: Synset, count: int, steps: int) -> bool:
+        kinds = self.wordnet.kinds[synset]
+        if kinds > LARGE:
+            return count * TOO_LARGE >= kinds and self._is_physical(synset)
+        return steps <= 2 or count > 1
+
+    def _is_physical(self, synset: Synset) -> bool:
+        return self.wordnet.synsets[synset].file in CONCRETE and any(
+            "physical_entity" in self.wordnet.synsets[s].lemmas for s in self.wordnet.above(synset)
+        )
+
+    def _are_people(self, synset: Synset) -> bool:
+        """Return whether a group's definition says that people form it: audience, crowd, crew."""
+        entry = self.wordnet.synsets[synset]
+        if entry.file != GROUP or synset[0] != lx.NOUN:
+            return False
+        definition = re.sub(r"\(.*?\)", "", entry.gloss.split(";")[0])
+        for match in words_in(definition):
+            senses = self.choices.get(self.base_form(fold(match.group())), ())
+            if senses and self.wordnet.synsets[senses[0][0]].lemmas[0] != "group":
+                above = [senses[0][0], *self.wordnet.above(senses[0][0])]
+                if any(self.wordnet.synsets[s].lemmas[0] == "person" for s in above):
+                    return True
+        return False
+
+    def signature(self, synset: Synset) -> list[int]:
+        """Return the words that go with a sense: of its gloss, its kind's, its parts, sisters."""
+        texts: list[str] = []
+        for at in [synset, *self.wordnet.synsets[synset].broader]:
+            entry = self.wordnet.synsets[at]
+            texts += [entry.gloss, *(lemma.replace("_", " ") for lemma in entry.lemmas)]
+            for symbol, target, *_ in entry.pointers:
+                of_kind = symbol in ("~",) and at != synset
+                if symbol[0] in "%#;-" or of_kind or (symbol == "~" and at == synset):
+                    near = self.wordnet.synsets[target]
+                    texts += [lemma.replace("_", " ") for lemma in near.lemmas[:2]]
+                if symbol in ("#p", "%p") and at == synset:
+                    texts += [self.wordnet.synsets[target].gloss.split(";")[0]]
+        found = set()
+        for text in texts:
+            for match in words_in(text):
+                base = self.base_form(fold(match.group()))
+                known = self.words.counts.get(base)
+                if known and known.total() and base not in FUNCTION_WORDS:
+                    found.add(self.number[base])
+        return sorted(found)
+
+    def derived(self, term: str) -> list[int]:
+        """Return terms that share a stem and a picture: skier and ski, wooden and wood."""
+        found: dict[str, int] = {}
+        for lemma, part in self.lemmas.get(term, ()):
+            for _, synset, _ in self.wordnet.senses[lemma, part][:1]:
+                entry = self.wordnet.synsets[synset]
+                mine = {i + 1 for i, word in enumerate(entry.lemmas) if word.lower() == lemma}
+                for symbol, target, source_word, target_word in entry.pointers:
+                    if symbol not in ("+", "\\") or source_word not in mine or not target_word:
+                        continue
+                    other = self.wordnet.synsets[target].lemmas[target_word - 1].lower()
+                    named = self.term_of.get((other, target[0]), term)
+                    count = self.wordnet.count[other, target]
+                    first = self.wordnet.senses[other, target[0]][0][1] == target
+                    if named != term and first and self._go_together(synset, target, count):
+                        found[named] = max(found.get(named, 0), count)
+        ranked = sorted(found, key=lambda t: (-found[t], t))
+        return [self.number[t] for t in ranked[:MAX_DERIVED]]
+
+    def _go_together(self, one: Synset, other: Synset, count: int) -> bool:
+        """Return whether what one word names is seen where another, `count` times used, is."""
+        from_file, to_file = self.wordnet.synsets[one].file, self.wordnet.synsets[other].file
+        match one[0], other[0]:
+            case lx.NOUN, lx.VERB:
+                return from_file == PERSON and to_file in DOINGS
+            case lx.VERB, lx.NOUN:
+                return from_file in DOINGS and to_file == PERSON
+            case lx.ADJECTIVE, lx.NOUN:
+                return to_file in MATTER
+            case lx.NOUN, lx.ADJECTIVE:
+                return from_file in MATTER and count > 1
+            case _:
+                return False
+
+    def write(self, target: Path) -> None:
+        """Write the table."""
+        chosen = sorted({s for senses in self.choices.values() for s, _ in senses})
+        of_sense = {synset: number for number, synset in enumerate(chosen)}
+        ambiguous = {s for senses in self.choices.values() if len(senses) > 1 for s, _ in senses}
+        flags = self._flags(self.terms)
+        for number, term in enumerate(self.terms):
+            parts = term.split(lx.SPACE)
+            if len(parts) > 1:
+                senses = [s for s, share in self.choices[term] if share]
+                flags[number] = lx.NOUN | (lx.IDIOM if self._is_idiom(parts, senses) else 0)
+        senses = [
+            [of_sense[s] | share << lx.STEPS_SHIFT for s, share in self.choices.get(t, ())]
+            for t in self.terms
+        ]
+        signatures = [self.signature(s) if s in ambiguous else [] for s in chosen]
+        spread = Counter(word for row in signatures for word in row)
+        signatures = [
+            sorted(sorted(row, key=lambda word: spread[word])[:MAX_SIGNATURE]) for row in signatures
+        ]
+        lists = {
+            "senses": senses,
+            "relations": [self.relations(s) for s in chosen],
+            "signatures": signatures,
+            "derived": [self.derived(t) for t in self.terms],
+        }
+        arrays = {
+            "base": array("I", [self.number[self.words.bases.get(t, t)] for t in self.terms]),
+            "flags": flags,
+            "counts": self._counts(self.terms),
+            "spread": array("H", [min(65535, spread[i]) for i in range(len(self.terms))]),
+        }
+        for name, rows in lists.items():
+            arrays[name], arrays[name + "_ends"] = csr(rows)
+        write(target, self.terms, arrays)
+        for name, values in arrays.items():
+            print(name, len(values), len(values) * values.itemsize)
+        print(len(self.terms), "terms,", sum(lx.SPACE in t for t in self.terms), "compounds")
+
+
+def main(wordnet: str, exceptions: str) -> None:
+    """Write the table and say what is in it."""
+    read = WordNet(Path(wordnet))
+    Maker(read, Vocabulary(read, Path(exceptions))).write(TARGET)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
