@@ -9,7 +9,9 @@ import numpy.typing as npt
 
 PhotoIds = npt.NDArray[np.int64]
 
-_STORED = np.dtype("<f2")
+_BITS = np.dtype("<i2")
+_SIGN_AND_REST = np.int32(-0x70002000)
+_REBIAS = np.float32(2.0**112)
 _K = 60
 
 
@@ -29,12 +31,11 @@ def nearest(
     best = np.empty(0, np.float32)
     for block_ids, data in blocks:
         ids = np.asarray(block_ids, np.int64)
-        vectors = np.frombuffer(data, _STORED).reshape(len(ids), len(query))
+        vectors = np.frombuffer(data, _BITS).reshape(len(ids), len(query))
         if among is not None:
             kept = np.isin(ids, among, assume_unique=True)
             ids, vectors = ids[kept], vectors[kept]
-        # In float32: NumPy has no fast products of halves.
-        scores = vectors.astype(np.float32) @ query
+        scores = widened(vectors) @ query
         ids, scores = np.concatenate((best_ids, ids)), np.concatenate((best, scores))
         if len(ids) > limit:
             # All that equal the last one stay, so that how blocks are cut changes nothing.
@@ -44,6 +45,19 @@ def nearest(
         best_ids, best = ids, scores
     order = np.lexsort((best_ids, -best))[:limit]
     return [int(photo_id) for photo_id in best_ids[order]]
+
+
+def widened(halves: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
+    """Return finite half floats, given by their bits, as floats.
+
+    NumPy converts one by one, which takes nine times as long and would be most of a search.
+    """
+    bits = halves.astype(np.int32)
+    bits <<= 13  # Sign, exponent and mantissa are where they belong, but for copies of the sign.
+    bits &= _SIGN_AND_REST
+    floats = bits.view(np.float32)
+    floats *= _REBIAS  # Exponents count from -127, not from -15.
+    return floats
 
 
 def fuse(rankings: Iterable[Sequence[int]]) -> list[tuple[int, float]]:

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from photosearch.search.dense import fuse, nearest
+from photosearch.search.dense import fuse, nearest, widened
 
 
 def blocks_of(ids, vectors, size):
@@ -29,6 +29,15 @@ def test_the_nearest_are_those_of_sorting_everything(count, size, limit, spread,
     found = nearest(query, blocks_of(ids, vectors, size), limit, among)
     allowed = [i for i in ids if chosen is None or i in chosen]
     assert found == sorted(allowed, key=lambda i: (-float(vectors[i - 1] @ query), i))[:limit]
+
+
+def test_every_finite_half_is_widened_exactly():
+    bits = np.arange(1 << 16, dtype=np.uint16)
+    halves = bits.view(np.float16)
+    finite = np.isfinite(halves)
+    expected = halves[finite].astype(np.float32)
+    found = widened(bits.view(np.int16)[finite])
+    assert found.tobytes() == expected.tobytes()
 
 
 rankings = st.lists(st.lists(st.integers(1, 40), unique=True), min_size=1, max_size=3)
