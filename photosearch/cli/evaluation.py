@@ -112,7 +112,7 @@ _NAMES = click.option(
 @_NAMES
 @click.option("--categories", is_flag=True, help="Each label by itself (Figure 8).")
 def labels(categories: bool, names_file: Path | None, **options: Any) -> int:
-    """Each label is a query: PR-AUC, and its share of the perfect ranking."""
+    """Labels as queries: PR-AUC, its share of the perfect."""
     from photosearch.evaluation import experiment  # noqa: PLC0415
 
     data = _read(options)
@@ -130,7 +130,7 @@ def labels(categories: bool, names_file: Path | None, **options: Any) -> int:
     "--count", type=click.IntRange(min=1), help="So many labels at random, instead of all."
 )
 def joined(count: int | None, seed: int, **options: Any) -> int:
-    """The labels of a photo are one query: who has them all comes first?"""
+    """All labels of a photo, or some, as one query."""
     from photosearch.evaluation import experiment  # noqa: PLC0415
 
     data = _read(options)
@@ -145,8 +145,10 @@ def joined(count: int | None, seed: int, **options: Any) -> int:
     "--number", type=click.IntRange(min=1), default=1, show_default=True, help="Which caption."
 )
 def captions_(number: int, **options: Any) -> int:
-    """A person's caption is the query for its photo; without captions of a model the others are
-    what is searched."""
+    """People's captions as queries for their photos.
+
+    Where there are no captions of a model, the other captions of people are searched.
+    """
     from photosearch.evaluation import experiment  # noqa: PLC0415
 
     data = experiment.captioned(_read(options), number - 1)
@@ -161,7 +163,7 @@ def captions_(number: int, **options: Any) -> int:
 @_SEED
 @click.option("--steps", type=click.IntRange(1, 20), default=5, show_default=True)
 def feedback(steps: int, seed: int, **options: Any) -> int:
-    """Labels of a photo are added to the query one by one: is it found first?"""
+    """R@1 as labels are added to a query one by one."""
     from photosearch.evaluation import experiment  # noqa: PLC0415
 
     data = _read(options)
@@ -173,7 +175,10 @@ def feedback(steps: int, seed: int, **options: Any) -> int:
 @_data_options
 @_ranking_options
 def plans(**options: Any) -> int:
-    """More views of a photo, better found? PR-AUC by plan, and CLIPScore with --clip-checkpoint."""
+    """PR-AUC by the number of views of a photo.
+
+    With --clip-checkpoint also how well the captions fit their views, and the photo: CLIPScore.
+    """
     from photosearch.evaluation import experiment  # noqa: PLC0415
 
     data = _read(options)
@@ -193,7 +198,7 @@ def plans(**options: Any) -> int:
 @click.option("--cloud", type=_OUTPUT, help="Draw the word cloud: a .png file.")
 @click.option("--count", type=click.IntRange(1, 100), default=15, show_default=True)
 def words(query: str, cloud: Path | None, count: int, **options: Any) -> int:
-    """The most frequent words of a set, as bars (--plot) and as a cloud."""
+    """The most frequent words, as bars (--plot) and a cloud."""
     from photosearch.clouds import write_png  # noqa: PLC0415
     from photosearch.evaluation import experiment, rankers  # noqa: PLC0415
 
