@@ -2,169 +2,39 @@
 
 A *surface* is a word as written, its *term* what the index holds for it: folded (case, accents,
 compatibility forms), without possessive, inflections removed. Scripts that are written without
-spaces give one term a character; a word of them is found as a phrase of its characters.
+spaces give one term a character; a word of them is found as a phrase of its characters. A compound
+of the lexicon is one *unit* beside its words: "cell phone", "hot dog".
 """
 
 from __future__ import annotations
 
-import re
 import sys
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-import snowballstemmer
+from photosearch.search.folding import (
+    JOINERS,
+    SPACELESS_LETTER,
+    SPACELESS_WORD,
+    fold,
+    without_possessive,
+    words_in,
+)
+from photosearch.search.function_words import BOILERPLATE, PHRASES, STOP_WORDS
+from photosearch.search.lexicon import SPACE, lexicon
 
-VERSION = 2
+__all__ = ["SPACE", "fold"]
+
+VERSION = 3
 """Raise it with every change that gives some text other terms: indexes are then rebuilt."""
-
-SPACE = "\x1d"
-"""Stands for the spaces inside a `Word` of several parts."""
 
 MAX_WORD = 64
 """Characters of a word that count; what is longer is no word of any language people search in."""
 
-_STOP_WORDS = frozenset(
-    """
-a about above across after again against all along also although am among an and any anybody
-anyone anything are around as at away be because been before behind being below beneath beside
-besides between beyond both but by can cannot could did do does doing done down during each either
-else etc even ever every everyone everything for from further get gets getting had has have having
-he her here hers herself him himself his how however i if in inside into is it its itself just let
-may me might mine more most much must my myself near neither next no nobody none nor not nothing of
-off on onto or other others ought our ours ourselves out outside over own per perhaps quite rather
-same shall she should since so some somebody someone something such than that the their theirs them
-themselves then there these they this those though through throughout thus to too toward towards
-under until unto up upon us very via was we were what when where whether which while who whom whose
-why will with within without would yes yet you your yours yourself yourselves
-arent cant couldnt didnt doesnt dont hadnt hasnt havent hes im isnt itll ive lets shes shouldnt
-thats theres theyre theyve wasnt werent weve whats wont wouldnt youre youve s t re ve ll d m
-""".split()  # noqa: SIM905 - a word list reads best as words
-)
-
-_BOILERPLATE = """
-image picture photo photograph photography scene view viewer feature show showcase depict display
-capture contain include visible visibly see seen present presence presented appear appearance seem
-look likely possibly probably perhaps maybe suggest suggesting indicate imply various several
-numerous multiple many few lot lots variety number couple total different additional additionally
-addition add overall atmosphere ambiance ambience sense touch charm feel feeling vibe environment
-setting create provide make give given position positioned place placed locate located situate
-situated arrange arranged occupy portion part area space side left right center centre middle
-corner top bottom edge front back background foreground close closer closely nearby far distance
-distant main focus focused focal prominent prominently significant significantly noticeable
-noticeably clearly visually detail detailed element aspect moment time way one two three four five
-six seven eight nine ten another first second third well least take taken taking use used using
-have engage engaged involve enjoy enjoying description describe example kind type thing item object
-surround surrounded surrounding surroundings together slightly spread scatter scattered partially
-group filled covered equipped belonging size piece progress skillfully actively
-""".split()  # noqa: SIM905
-
-# What the stemmer does not join: irregular forms of words that people look for in photos.
-_IRREGULAR = {
-    form: line.split()[0]
-    for line in """
-man men
-woman women
-child children
-person people persons
-foot feet
-tooth teeth
-goose geese
-mouse mice
-ox oxen
-wolf wolves
-knife knives
-leaf leaves
-loaf loaves
-calf calves
-half halves
-shelf shelves
-scarf scarves
-wife wives
-life lives
-thief thieves
-elf elves
-hoof hooves
-bus buses busses
-gas gases
-lens lenses
-cactus cacti
-run ran
-sit sat
-stand stood
-hold held
-wear wore worn
-eat ate eaten
-ride rode ridden
-drive drove driven
-swim swam swum
-fly flies flew flown
-lie lying lain
-sleep slept
-catch caught
-throw threw thrown
-drink drank drunk
-write wrote written
-break broke broken
-build built
-sing sang sung
-""".strip().splitlines()
-    for form in line.split()[1:]
-}
-
-# What the stemmer joins, though nobody who looks for the one means the other: a personal computer
-# is no person.
-_APART = {
-    form: line.split()[0]
-    for line in """
-personal personally
-animate animated animation
-memorial memorials
-publication publications
-maine
-dungeness
-orangutan orang orangutans
-universal
-generator generators
-""".strip().splitlines()
-    for form in line.split()
-}
-
-_LETTERS_TO_FOLD = str.maketrans(
-    {
-        "ø": "o",
-        "đ": "d",
-        "ł": "l",
-        "æ": "ae",
-        "œ": "oe",
-        "ı": "i",
-        "ð": "d",
-        "þ": "th",
-        "ħ": "h",
-        "\u0640": "",
-    }
-)
-_JOINERS = "\u00ad\u200c\u200d\u2060"
-_APOSTROPHES = "'\u2019\u02bc\uff07"
-_HAN = "\u2e80-\u2fdf\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_HIRAGANA = "\u3041-\u3096\u309d-\u309f"
-_KATAKANA = "\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9d"
-_HANGUL = "\u1100-\u11ff\u3131-\u318e\ua960-\ua97f\uac00-\ud7ff"
-_OTHER_SPACELESS = "\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff"
-_SPACELESS = _HAN + _HIRAGANA + _KATAKANA + _HANGUL + _OTHER_SPACELESS
-_CONTRACTION = rf"(?:[{_APOSTROPHES}](?:s|t|re|ve|ll|d|m)(?![^\W_]))?"
-
-_ASCII_WORD = re.compile(r"[A-Za-z0-9]+" + _CONTRACTION, re.IGNORECASE)
-# Latin, Greek, Cyrillic, Hebrew, Arabic; elsewhere marks are vowels or change the consonant.
-_ACCENTS = re.compile(
-    "([A-Za-z\u00c0-\u024f\u0370-\u052f\u0590-\u06ff\u1e00-\u1fff])"
-    "[\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed"
-    "\u1ab0-\u1aff\u1dc0-\u1dff]+"
-)
-# Runs that stand for words in chips: Japanese hiragana is mostly endings and particles.
-_SPACELESS_WORD = re.compile(f"[{_HAN}]+|[{_KATAKANA}]+|[{_HANGUL}]+|[{_OTHER_SPACELESS}]+")
-_SPACELESS_LETTER = re.compile(f"[{_SPACELESS}]")
+MAX_GAP = 3
+"""Characters between two words of one compound: a space, a hyphen, a line's end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +55,20 @@ class Word:
     shown: str
 
 
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A word or compound to find a photo by: its index term, as written, its place in the text."""
+
+    term: str
+    surface: str
+    start: int
+    end: int
+
+
 def tokenize(text: str) -> list[Token]:
     """Split `text` into its words in order; `start` and `end` are offsets in `text` itself."""
     tokens = []
-    for match in _words_in(text):
+    for match in words_in(text):
         surface = match.group()
         if term := _analyse(surface[:MAX_WORD]).term:
             tokens.append(Token(surface, term, match.start(), match.end()))
@@ -224,32 +104,65 @@ def label_words(label: str) -> list[Word]:
 
 def analyse(text: str) -> tuple[list[str], list[Word]]:
     """Return `terms` and `content_words` of `text` in one pass."""
-    found = [_analyse(match.group()[:MAX_WORD]) for match in _words_in(text)]
-    words = [word.word for word in found if word.word is not None]
+    found = []
+    spans = []
+    for match in words_in(text):
+        word = _analyse(match.group()[:MAX_WORD])
+        if word.term:
+            found.append(word)
+            spans.append(match.span())
+    words: list[Word] = []
+    until = 0  # where the last compound or phrase ended
+    for at, word in enumerate(found):
+        if at < until:
+            continue
+        if word.phrases and (length := _length(word.phrases, text, found, spans, at)):
+            until = at + length
+        elif word.opens and (length := _length(word.opens, text, found, spans, at)):
+            until = at + length
+            parts = found[at:until]
+            if any(part.word is not None for part in parts):
+                key = sys.intern(SPACE.join([part.term for part in parts]))
+                words.append(Word(key, SPACE.join([part.shown for part in parts])))
+        elif word.word is not None:
+            words.append(word.word)
     if not text.isascii():
-        for run in _SPACELESS_WORD.findall(unicodedata.normalize("NFKC", text)):
-            if 2 <= len(run) <= 12 and run == "".join(_analyse(c[0]).term for c in _words_in(run)):
+        for run in SPACELESS_WORD.findall(unicodedata.normalize("NFKC", text)):
+            if 2 <= len(run) <= 12 and run == "".join(_analyse(c[0]).term for c in words_in(run)):
                 words.append(Word(run, run))
-    return [word.term for word in found if word.term], words
+    return [word.term for word in found], words
 
 
-def fold(text: str) -> str:
-    """Return `text` as words are compared: without case, accents and compatibility forms."""
-    if text.isascii():
-        return "".join(ch for ch in text.lower() if ch.isalnum())
-    compatible = unicodedata.normalize("NFKC", text).casefold()
-    letters = unicodedata.normalize("NFKD", compatible).translate(_LETTERS_TO_FOLD)
-    letters = "".join(ch for ch in letters if ch.isalnum() or _mark().match(ch))
-    # Accents are dropped where they modify a letter, kept where they are part of the writing.
-    bare = unicodedata.normalize("NFC", _ACCENTS.sub(r"\1", letters))
-    while bare and not bare[0].isalnum():
-        bare = bare[1:]  # a mark that stood alone
-    return bare
+def units(text: str) -> list[Unit]:
+    """Return what `text` can be found by, in order: each compound as one, then its words.
+
+    The words of an idiom are left out, since a hot dog is no dog; so are stop words.
+    """
+    found = []
+    spans = []
+    for match in words_in(text):
+        word = _analyse(match.group()[:MAX_WORD])
+        if word.term:
+            found.append(word)
+            spans.append(match.span())
+    result: list[Unit] = []
+    until = idiom_until = 0
+    for at, (word, (start, end)) in enumerate(zip(found, spans, strict=True)):
+        if at >= until and word.opens and (length := _length(word.opens, text, found, spans, at)):
+            until = at + length
+            term = sys.intern(SPACE.join([part.term for part in found[at:until]]))
+            last = spans[until - 1][1]
+            result.append(Unit(term, text[start:last], start, last))
+            if lexicon().is_idiom(term):
+                idiom_until = until
+        if at >= idiom_until and not word.is_stop_word:
+            result.append(Unit(word.term, text[start:end], start, end))
+    return result
 
 
 def is_stop_word(surface: str) -> bool:
     """Return whether `surface` is a function word, which queries and chips ignore."""
-    return _analyse(surface[:MAX_WORD]).folded in _STOP_WORDS
+    return _analyse(surface[:MAX_WORD]).is_stop_word
 
 
 def display_form(surfaces: Mapping[str, int]) -> str:
@@ -257,84 +170,99 @@ def display_form(surfaces: Mapping[str, int]) -> str:
     return min(surfaces, key=lambda surface: (-surfaces[surface], len(surface), surface))
 
 
+_Openings = Mapping[str, tuple[tuple[str, ...], ...]]
+"""By the term of the second word: the terms of the words that follow it, longest first."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Analysed:
     folded: str
     term: str
+    shown: str
+    is_stop_word: bool
     word: Word | None
     """None where it is not worth showing."""
+    opens: _Openings | None
+    """The compounds that begin with it."""
+    phrases: _Openings | None
+    """The phrases without content that begin with it."""
 
 
 @lru_cache(maxsize=1 << 16)
 def _analyse(surface: str) -> _Analysed:
-    folded = fold(_without_possessive(surface))
-    term = sys.intern(_term(folded))
+    folded = fold(without_possessive(surface))
+    term = sys.intern(lexicon().base_form(folded))
     shown = surface
     if not surface.isascii():
-        shown = unicodedata.normalize("NFKC", shown).translate(dict.fromkeys(map(ord, _JOINERS)))
-    shown = _without_possessive(shown.lower())
+        shown = unicodedata.normalize("NFKC", shown).translate(dict.fromkeys(map(ord, JOINERS)))
+    shown = without_possessive(shown.lower())
     if not shown.isalnum() or fold(shown) != folded:
         shown = folded
+    is_stop_word = folded in STOP_WORDS
     worth_showing = (
         len(folded) > 1
-        and not _SPACELESS_LETTER.match(folded)
-        and folded not in _STOP_WORDS
+        and not SPACELESS_LETTER.match(folded)
+        and not is_stop_word
         and term not in _boilerplate_terms()
         and any(ch.isalpha() for ch in folded)
     )
-    return _Analysed(folded, term, Word(term, sys.intern(shown)) if worth_showing else None)
+    return _Analysed(
+        folded,
+        term,
+        sys.intern(shown),
+        is_stop_word,
+        Word(term, sys.intern(shown)) if worth_showing else None,
+        None if is_stop_word else (lexicon().compounds_from(term) or None),
+        _phrases().get(term),
+    )
 
 
-def _term(folded: str) -> str:
-    if folded in _APART:
-        return _APART[folded]
-    if folded in _IRREGULAR:
-        folded = _IRREGULAR[folded]
-    elif len(folded) > 5 and folded.endswith("men"):
-        folded = folded[:-2] + "an"  # fishermen, policewomen; what it harms has no word beside it
-    return str(_stemmer().stemWord(folded)) if folded.isascii() else folded
+def _length(
+    openings: _Openings,
+    text: str,
+    found: Sequence[_Analysed],
+    spans: Sequence[tuple[int, int]],
+    at: int,
+) -> int:
+    """Return of how many words that stand side by side what opens with word `at` is; 0 if none."""
+    second = at + 1
+    if second == len(found) or not (rests := openings.get(found[second].term)):
+        return 0
+    for rest in rests:
+        end = second + 1 + len(rest)
+        if (
+            end <= len(found)
+            and all(found[second + 1 + i].term == term for i, term in enumerate(rest))
+            and all(_is_gap(text[spans[i - 1][1] : spans[i][0]]) for i in range(second, end))
+        ):
+            return end - at
+    return 0
 
 
-def _without_possessive(surface: str) -> str:
-    if len(surface) > 2 and surface[-1] in "sS" and surface[-2] in _APOSTROPHES:
-        return surface[:-2]
-    return surface
-
-
-def _words_in(text: str) -> Iterator[re.Match[str]]:
-    return (_ASCII_WORD if text.isascii() else _any_word()).finditer(text)
-
-
-@cache
-def _stemmer() -> snowballstemmer.stemmer:
-    return snowballstemmer.stemmer("english")
+def _is_gap(between: str) -> bool:
+    """Return whether words with this between them may be one compound."""
+    return between in (" ", "-") or (
+        len(between) <= MAX_GAP and all(ch.isspace() or ch in "-_\u2010\u2011" for ch in between)
+    )
 
 
 @cache
 def _boilerplate_terms() -> frozenset[str]:
-    return frozenset(_term(word) for word in _BOILERPLATE)
+    return frozenset(lexicon().base_form(word) for word in BOILERPLATE)
 
 
 @cache
-def _mark_ranges() -> str:
-    """All combining marks, as the inside of a regex class: `re` has no name for them."""
-    codes = [c for c in range(0x300, 0x1F000) if unicodedata.category(chr(c))[0] == "M"]
-    starts = [c for i, c in enumerate(codes) if not i or codes[i - 1] != c - 1]
-    ends = [c for i, c in enumerate(codes) if i + 1 == len(codes) or codes[i + 1] != c + 1]
-    return "".join(f"{chr(a)}-{chr(b)}" for a, b in zip(starts, ends, strict=True))
-
-
-@cache
-def _any_word() -> re.Pattern[str]:
-    extend = _mark_ranges() + _JOINERS
-    letter = rf"(?![{_SPACELESS}])[^\W_]"
-    return re.compile(
-        rf"[{_SPACELESS}][{_mark_ranges()}\uff9e\uff9f]*|{letter}(?:{letter}|[{extend}])*"
-        + _CONTRACTION,
-        re.IGNORECASE,
-    )
-
-
-@cache
-def _mark() -> re.Pattern[str]:
-    return re.compile(f"[{_mark_ranges()}]")
+def _phrases() -> Mapping[str, _Openings]:
+    found: dict[str, dict[str, list[tuple[str, ...]]]] = {}
+    for phrase in PHRASES:
+        first, second, *rest = (
+            lexicon().base_form(fold(without_possessive(match.group())))
+            for match in words_in(phrase)
+        )
+        found.setdefault(first, {}).setdefault(second, []).append(tuple(rest))
+    return {
+        first: {
+            second: tuple(sorted(rests, key=len, reverse=True)) for second, rests in after.items()
+        }
+        for first, after in found.items()
+    }

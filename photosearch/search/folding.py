@@ -58,12 +58,14 @@ def fold(text: str) -> str:
 
 
 def without_possessive(surface: str) -> str:
+    """Return `surface` less an English "'s" at its end."""
     if len(surface) > 2 and surface[-1] in "sS" and surface[-2] in _APOSTROPHES:
         return surface[:-2]
     return surface
 
 
 def words_in(text: str) -> Iterator[re.Match[str]]:
+    """Yield the words of `text` in order; in scripts without spaces, its characters."""
     return (_ASCII_WORD if text.isascii() else _any_word()).finditer(text)
 
 
