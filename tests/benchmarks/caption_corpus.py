@@ -12,10 +12,14 @@ import gzip
 import json
 import random
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from photosearch.domain import Field
+from photosearch.search import analysis
+from photosearch.search.index_document import PhotoDocument
 
 EVAL = Path(__file__).resolve().parents[3] / "shared" / "eval"
 LENGTH_WORDS = (70, 90)
@@ -81,6 +85,27 @@ class CaptionCorpus:
             pick.choice("bdfgklmnprstvz") + pick.choice(("a", "e", "i", "o", "u", "er", "an"))
             for _ in range(pick.randint(2, 4))
         )
+
+
+def document(photo_id: int, texts: list[str]) -> PhotoDocument:
+    """Return what the index holds of a photo with these captions."""
+    strengths: Counter[str] = Counter()
+    words: set[analysis.Word] = set()
+    for text in texts:
+        terms, content = analysis.analyse(text)
+        for term in terms:
+            strengths[term] += 3
+        words.update(content)
+    *folders, name = path(photo_id)
+    facts = {
+        Field.IN: folders,
+        Field.NAME: [name],
+        Field.CAMERA: [camera(photo_id)],
+        Field.TYPE: ["jpeg"],
+        Field.HAS: ["captions", "camera", "date"],
+    }
+    taken_at = 1.5e9 + photo_id * 61.7 % 1e8
+    return PhotoDocument(photo_id, taken_at, strengths, (), texts, words, facts)
 
 
 def camera(photo_id: int) -> str:

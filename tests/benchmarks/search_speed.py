@@ -18,16 +18,15 @@ import sqlite3
 import statistics
 import tempfile
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import psutil
-from caption_corpus import CaptionCorpus, camera, path
+from caption_corpus import CaptionCorpus, document
 
-from photosearch.domain import Field
 from photosearch.search import analysis
 from photosearch.search.caption_index import CaptionIndex
 from photosearch.search.index_document import PhotoDocument
@@ -50,27 +49,6 @@ def prepare(seed: int, first_id: int, count: int, views: int) -> Prepared:
         (document(photo_id, texts), "\n".join(texts))
         for photo_id, texts in enumerate(corpus.photos(count, views), first_id)
     ]
-
-
-def document(photo_id: int, texts: list[str]) -> PhotoDocument:
-    """Return what the index holds of a photo with these captions."""
-    strengths: Counter[str] = Counter()
-    words: set[analysis.Word] = set()
-    for text in texts:
-        terms, content = analysis.analyse(text)
-        for term in terms:
-            strengths[term] += 3
-        words.update(content)
-    *folders, name = path(photo_id)
-    facts = {
-        Field.IN: folders,
-        Field.NAME: [name],
-        Field.CAMERA: [camera(photo_id)],
-        Field.TYPE: ["jpeg"],
-        Field.HAS: ["captions", "camera", "date"],
-    }
-    taken_at = 1.5e9 + photo_id * 61.7 % 1e8
-    return PhotoDocument(photo_id, taken_at, strengths, (), texts, words, facts)
 
 
 def build(folder: Path, seed: int, photos: int, views: int) -> dict[str, float]:
