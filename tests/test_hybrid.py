@@ -3,6 +3,7 @@
 import shutil
 
 import numpy as np
+import psutil
 import pytest
 from tiny_clip import write_tiny_clip
 
@@ -200,3 +201,16 @@ def test_new_weights_make_new_vectors_beside_the_old(library, paths, tiny, tmp_p
         counts = [VectorStore(database).count(choose_clip("", f).model) for f in (tiny, other)]
         assert counts == [12, 12]
         assert PhotoStore(database).counts()[0] == 12
+
+
+@pytest.mark.slow
+def test_the_worker_ends_when_it_is_not_needed(library, hybrid, monkeypatch):
+    index(library)
+    before = set(psutil.Process().children())
+    monkeypatch.setattr("photosearch.hybrid._IDLE_S", 2.0)
+    for text in ("a dog", "a cat"):
+        query = Query((Clause(text, field=Field.ABOUT),))
+        assert hybrid.search(query, by_words=by_words(), matching=lambda _: [])
+        (worker,) = set(psutil.Process().children()) - before
+    worker.wait(timeout=10)
+    assert hybrid.search(ABOUT, by_words=by_words(), matching=lambda _: [])

@@ -1,10 +1,15 @@
 """`photosearch settings`, `run-now`, `pause` and `resume`, as a person or a script uses them."""
 
 import json
+import shutil
 import time
+from pathlib import Path
 
 import pytest
+from tiny_clip import write_tiny_clip
 
+from photosearch.captioners import find_captioners
+from photosearch.captioning.clip import choose_clip
 from photosearch.cli import run
 from photosearch.library import PhotoLibrary
 from photosearch.service_control import STATE_ASKED, STATE_PAUSED, STATE_RUN_UNTIL
@@ -110,6 +115,27 @@ def test_a_fault_in_the_file_is_taken_out_as_the_message_says(photosearch, paths
     assert "`photosearch settings captions.thread --default`" in err
     assert photosearch("settings", "captions.thread", "--default")[0] == 0
     assert photosearch("settings")[0] == 0
+
+
+def test_a_checkpoint_of_clip_is_looked_at_before_it_is_set(
+    photosearch, paths, tmp_path, monkeypatch
+):
+    write_tiny_clip(tmp_path / "tiny")
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = photosearch("settings", "search.clip_checkpoint", "tiny")
+    assert code == 0
+    # The service may be started in another folder.
+    assert str(tmp_path / "tiny") in out
+    assert [spec.model for spec in find_captioners(paths)][1:] == [
+        choose_clip("", Path("tiny")).model
+    ]
+    code, _, err = photosearch("settings", "search.clip_checkpoint", "elsewhere")
+    assert code == 3
+    assert "elsewhere" in err
+    shutil.rmtree(tmp_path / "tiny")
+    # Other settings can be changed while its drive is away, and it can be set back.
+    assert photosearch("settings", "captions.threads", "2")[0] == 0
+    assert photosearch("settings", "search.clip_checkpoint", "")[0] == 0
 
 
 def test_run_now_sets_the_schedule_aside_for_a_while(photosearch, state):
