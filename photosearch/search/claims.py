@@ -1,0 +1,351 @@
+"""How sure a text is of what it names: seen, hedged, perhaps there, denied, or mere writing.
+
+Cues and the words in their scope, bounded by the clause, as in NegEx (Chapman et al. 2001, "A
+Simple Algorithm for Identifying Negated Findings and Diseases in Discharge Summaries"): "no people
+are visible", "without a hat", "possibly a dog or a cat". Doubt spares what a text takes for
+granted: in "perhaps watching the game" it is the watching that is unsure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+from photosearch.search import analysis
+from photosearch.search.lexicon import lexicon
+
+
+class Certainty(IntEnum):
+    """How sure a text is that what a word names is in the photo."""
+
+    DENIED = 0
+    DOUBTFUL = 1
+    WRITTEN = 2
+    """It stands in writing inside the photo, which says nothing of things."""
+    HEDGED = 3
+    SEEN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A unit of a text, and how sure the text is of it."""
+
+    unit: analysis.Unit
+    certainty: Certainty
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of a text, by offsets, that is not simply seen."""
+
+    start: int
+    end: int
+    certainty: Certainty
+
+
+def claims(text: str) -> list[Claim]:
+    """Return the units of `text` in order, and how sure it is of each.
+
+    The last word of a text that was cut off is left out unless it is a known one.
+    """
+    units = analysis.units(text)
+    if units and _is_broken(text, units[-1]):
+        units = units[:-1]
+    unsure = unsure_spans(text)
+    if not unsure:
+        return [Claim(unit, Certainty.SEEN) for unit in units]
+    # Of a compound its last word tells, the head.
+    return [
+        Claim(
+            unit,
+            min(
+                (span.certainty for span in unsure if span.start < unit.end <= span.end),
+                default=Certainty.SEEN,
+            ),
+        )
+        for unit in units
+    ]
+
+
+def written(text: str) -> list[str]:
+    """Return what `text` says is written in the photo, as it is quoted there."""
+    found = (text[start:end].strip(" .,;:!?\n") for start, end in _writing(text))
+    return [quoted for quoted in found if quoted]
+
+
+def unsure_spans(text: str) -> list[Span]:
+    """Return the parts of `text` that are not simply seen, in no order; they may overlap."""
+    lower = text.lower()
+    if len(lower) != len(text):  # "İ" grows, and would move all that follows
+        lower = "".join(low if len(low := ch.lower()) == 1 else ch for ch in text)
+    found = [Span(start, end, Certainty.WRITTEN) for start, end in _writing(text)]
+    for span in found:
+        # Hidden from the rules; its full stop may be the sentence's.
+        hidden = re.sub(r"[^.!?\s]", "_", lower[span.start : span.end])
+        lower = lower[: span.start] + hidden + lower[span.end :]
+    if _CUE.search(lower):
+        for sentence in _SENTENCE.finditer(lower):
+            found += _sentence_spans(lower, sentence.start(), sentence.end())
+    return found
+
+
+# -- Writing inside the photo
+
+_MARKED = re.compile(
+    r"\b(?:sign|signs|word|words|text|name|named|names|letter|letters|lettering|label|labell?ed"
+    r"|titled?|caption|captioned|logo|message|slogan|inscription|inscribed|banner|plate|number"
+    r"|display|displays|reads?|reading|says?|saying|written|writing|spells?|spelling|printed"
+    r"|engraved|painted|notice|billboard|poster|called)\b",
+    re.IGNORECASE,
+)
+_QUOTED = re.compile(
+    '"([^"\n]{1,120})"|[\u201c\u201e]([^\u201c\u201d\n]{1,120})[\u201c\u201d]'
+    # Single quotes where no letter is next to them outside: else they are apostrophes.
+    r"|(?<![^\W_])['‘]([^\"\n]{1,80}?)['’](?![^\W_])"
+)
+_UNQUOTED = re.compile(
+    r"\b(?:signs?|banner|poster|billboard|plate|placard|notice|shirt|letters|words)"
+    r"(?: (?:that|which))? (?:says?|saying|reads?|reading) (?!that\b)([^\"'\u201c‘.,;:!?\n]{1,60})",
+    re.IGNORECASE,
+)
+_WRITING_ENDS = re.compile(
+    r" (?:on|in|at|near|next|behind|above|below|under|beside|and|with|while|is|are|hanging|standing"
+    r"|attached|mounted|posted|instead)\b",
+    re.IGNORECASE,
+)
+_FAR = 60
+
+
+def _writing(text: str) -> list[tuple[int, int]]:
+    """Return the spans of `text` that quote what is written in the photo."""
+    found = []
+    if any(mark in text for mark in "\"'\u201c\u201e‘"):
+        for match in _QUOTED.finditer(text):
+            start, end = match.span(match.lastindex or 0)
+            around = text[max(0, start - _FAR) : start] + " | " + text[end : end + _FAR]
+            if _MARKED.search(around):
+                found.append((start, end))
+    for match in _UNQUOTED.finditer(text):
+        start, end = match.span(1)
+        if over := _WRITING_ENDS.search(text, start + 1, end):
+            end = over.start()
+        found.append((start, end))
+    return found
+
+
+# -- Denial and doubt
+
+_BE = r"(?:is|are|was|were|be|been|being)"
+_NOT = r"(?:\bnot|n['’]t)"
+_CAN_NOT = r"\b(?:can ?not|can['’]t|could not|couldn['’]t)"
+_SIGN_OF = (
+    r"(?: (?:visible|clear|apparent|obvious|discernible))?"
+    r" (?:signs?|evidence|traces?|hints?|indications?|presence) of(?: any)?"
+)
+# In order: of those that begin at one place the first counts. Cues that deny nothing come first.
+_RULES = (
+    (
+        "none",
+        r"\bno longer\b|\bnot only\b|\bno doubt\b|\bwithout (?:a |any )?doubt\b|\bnothing but\b"
+        r"|\bnot just\b|\bnot (?:simply|merely)\b|\bno (?:more|less|fewer) than\b|\bno matter\b"
+        r"|\bno wonder\b|\bnot to mention\b|\bwith (?:and|or) without\b|\bno ?one\b|\bby no means\b"
+        rf"|{_CAN_NOT} help\b(?: but)?"
+        rf"|{_NOT} (?:far|too|very|so|quite|all|every|always|many|much|yet|even|necessarily)\b"
+        rf"|{_NOT} (?:clearly|fully|completely|entirely|easily|directly|prominently)\b"
+        rf"|{_NOT} (?:an? )?(?:usual|unusual|common|uncommon|typical|rare|surprising)"
+        r"(?:ly)?\b"
+        # "a no parking area", "no parking sign": its name, not what is missing.
+        r"|\b(?:a|an|the|this|that|two|several) no\b"
+        r"|\bno[- ](?:[a-z-]+ ){0,2}(?:signs?|zones?|areas?|notices?|symbols?)\b(?! of)"
+        r"|\bno-\w+",
+    ),
+    (
+        "back",
+        rf"\b{_BE}(?: not|n['’]t)(?: (?:currently|actually|really))?"
+        r" (?:visible|present|seen|shown|pictured|depicted|included|there"
+        r"|in (?:view|sight|the (?:picture|image|photo|photograph|frame|scene|shot)))\b"
+        rf"|{_CAN_NOT} be (?:seen|found|spotted|made out)\b"
+        rf"|\b{_BE} (?:absent|missing(?! (?:a|an|its|his|her|their|one|some|the)\b)|nowhere)\b",
+    ),
+    (
+        "doubt",
+        r"\b(?:unclear|uncertain|unknown|unsure|ambiguous|hard to (?:tell|say)"
+        rf"|difficult to (?:tell|say|determine|see)|{_NOT} (?:clear|certain|sure|possible to \w+)"
+        rf"|{_CAN_NOT} (?:tell|say|determine|be determined|be sure))"
+        r"(?: (?:whether|if|what|exactly|which|who)\b)*"
+        r"|\bwhether\b|\bpossibly\b|\bperhaps\b|\bmaybe\b|\bmight\b|\bmay(?= [a-z])(?! \d)"
+        r"|\bcould (?:also |possibly |potentially )?(?:be|have|represent)\b|\bpotentially\b"
+        r"|\bmistaken for\b|\beither(?= (?:an?|the|some)\b)",
+    ),
+    (
+        "hedge",
+        r"\b(?:appear|seem)(?:s|ed|ing)? to (?:be|have|show|depict)\b|\b(?:looks?|looking) like\b"
+        r"|\blikely\b|\bprobably\b|\bpresumably\b|\bresembl(?:es?|ing)\b|\bas (?:if|though)\b"
+        r"|\bshaped like\b|\bsome (?:kind|sort) of\b|\bsuggest(?:s|ing)?\b|\bindicat(?:es?|ing)\b"
+        r"|\bimpl(?:y|ies|ying)\b|\bsuch as\b(?=[^.;]*\bmight\b)",
+    ),
+    (
+        "deny",
+        rf"\b(?:no|without){_SIGN_OF}"
+        rf"|\bwithout(?: any| a| an)?\b|\bno(?: visible| other)?(?= \w)"
+        rf"|{_NOT} (?:appear|seem) to (?:be|have|show|contain|include)\b"
+        rf"|{_NOT}(?= \w)|\bneither\b|\bnor\b"
+        r"|\black(?:s|ed|ing)?\b(?: of)?(?: any)?|\b(?:absence|lack) of\b|\bdevoid of\b"
+        r"|\b(?:free|empty|void|bare|clear|barren) of(?! charge)(?: any)?"
+        r"|\brather than\b|\binstead of\b|\bmissing(?= (?:a|an|its|his|her|their|one|some)\b)",
+    ),
+)
+_CUE = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _RULES))
+_SENTENCE = re.compile(r"[^.!?\n]+(?:[.!?](?!\s|$)[^.!?\n]*)*")
+_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*|[,;:()\u2013\u2014]|(?<=\s)-(?=\s)")
+
+_PREPOSITIONS = frozenset(
+    """
+about above across against along amid among around as at atop behind below beneath beside between
+beyond by down during except for from in inside into like near off on onto outside over past
+through throughout to toward towards under underneath up upon with within
+""".split()  # noqa: SIM905 - a word list reads best as words
+)
+_CLAUSE_WORDS = frozenset(
+    """
+although because but however if since so than that then there though what when where which while
+who whom whose why yet am are be been being can could did do does had has have is may might must
+shall should was were will would contains contain includes include sits stands lies shows features
+he i it she they we you due
+""".split()  # noqa: SIM905
+)
+_VERBS_OF_HAVING = frozenset(("be", "been", "being", "contain", "have", "include"))
+_DEFINITE = frozenset("the this that these those its his her their him them it".split())  # noqa: SIM905
+_INDEFINITE = frozenset("a an another any some one two three several".split())  # noqa: SIM905
+_ENDS = frozenset(";:()\u2013\u2014-")
+# Words in -ing that are things; others end what is missing: "with no shirt riding a horse".
+_THINGS_IN_ING = frozenset(
+    """
+awning anything bring building ceiling clothing covering drawing earring engraving evening
+everything fencing flooring frosting furnishing icing king lettering lighting lightning morning
+nothing opening painting parking piercing railing ring seating siding sling something spring string
+stuffing swing thing topping wedding wing wiring writing
+""".split()  # noqa: SIM905
+)
+_LONGEST_DENIED = 6
+_LONGEST_LIST_ITEM = 3
+
+
+def _sentence_spans(text: str, start: int, end: int) -> Iterator[Span]:
+    """Yield what the cues in `text[start:end]`, one sentence in small letters, make unsure."""
+    for cue in _CUE.finditer(text, start, end):
+        match cue.lastgroup:
+            case "deny":
+                yield from _denied(text, cue.end(), end)
+            case "back":
+                yield from _denied_before(text, start, cue.start())
+            case "doubt":
+                yield from _unsure(text, cue.end(), end, Certainty.DOUBTFUL)
+            case "hedge":
+                yield from _unsure(text, cue.end(), end, Certainty.HEDGED)
+
+
+def _denied(text: str, start: int, end: int) -> Iterator[Span]:
+    """Yield the noun phrase, or the list of them, that begins at `start`."""
+    count = 0
+    words = list(_WORD.finditer(text, start, end))
+    for at, match in enumerate(words):
+        word = match.group()
+        if word == ",":
+            if not _goes_on(words, at):
+                return
+            count = 0
+        elif word == "and" and at + 1 < len(words) and words[at - 1].group() != ",":
+            return
+        elif not at and word in _VERBS_OF_HAVING:
+            continue
+        elif (
+            _ends_phrase(word)
+            or (count and word.endswith("ing") and word not in _THINGS_IN_ING)
+            or count == _LONGEST_DENIED
+        ):
+            return
+        elif word in ("or", "nor"):
+            count = 0
+        else:
+            count += 1
+            yield Span(match.start(), match.end(), Certainty.DENIED)
+
+
+def _ends_phrase(word: str) -> bool:
+    return word in _ENDS or word in _PREPOSITIONS or word in _CLAUSE_WORDS
+
+
+def _goes_on(words: list[re.Match[str]], comma: int) -> bool:
+    """Return whether a list goes on after a comma: items of few words, the last after "or"."""
+    length = 0
+    for match in words[comma + 1 :]:
+        word = match.group()
+        if word in ("or", "nor"):
+            return True
+        if word == ",":
+            length = 0
+        elif _ends_phrase(word) or word == "and" or length == _LONGEST_LIST_ITEM:
+            return False
+        else:
+            length += 1
+    return False
+
+
+def _denied_before(text: str, start: int, end: int) -> Iterator[Span]:
+    """Yield the subject that stands before `end`, without what follows its head."""
+    subject: list[re.Match[str]] = []
+    for match in _WORD.finditer(text, start, end):
+        word = match.group()
+        if word == "," or word in _ENDS or word in _CLAUSE_WORDS:
+            subject.clear()
+        elif subject and subject[-1].group() == "and" and word in _DEFINITE | _INDEFINITE:
+            subject = [match]
+        else:
+            subject.append(match)
+    for match in subject[-2 * _LONGEST_DENIED :]:
+        if match.group() in _PREPOSITIONS or match.group() == "of":
+            return
+        yield Span(match.start(), match.end(), Certainty.DENIED)
+
+
+def _unsure(text: str, start: int, end: int, certainty: Certainty) -> Iterator[Span]:
+    """Yield what follows in the clause, but for noun phrases that take their thing for granted."""
+    found = []
+    granted = False
+    words = list(_WORD.finditer(text, start, end))
+    alternative = False
+    for at, match in enumerate(words):
+        word = match.group()
+        if word in _ENDS or (word == "," and not _goes_on(words, at)):
+            break
+        if word in ("but", "while", "although", "though", "because", "which", "who"):
+            break
+        if word in _DEFINITE:
+            granted = True
+        elif word in _INDEFINITE or _ends_phrase(word) or word in ("and", "or"):
+            granted = False
+        following = words[at + 1].group() if at + 1 < len(words) else ""
+        alternative = alternative or (word == "or" and following in _INDEFINITE)
+        if not granted:
+            found.append(match)
+    if alternative:  # "appears to be a cat or a dog"
+        certainty = min(certainty, Certainty.DOUBTFUL)
+    for match in found:
+        yield Span(match.start(), match.end(), certainty)
+
+
+# -- Texts that were cut off
+
+_UNFINISHED = re.compile(r"[.!?][\"'”’)]*\s[^.!?]*[^\W_]$", re.DOTALL)
+
+
+def _is_broken(text: str, last: analysis.Unit) -> bool:
+    """Return whether `last` is what is left of a word where a text of sentences was cut off."""
+    return (
+        last.end == len(text)
+        and last.term not in lexicon()
+        and _UNFINISHED.search(text) is not None
+    )

@@ -1,0 +1,257 @@
+"""How much speaks for each term in a photo: from captions, tags and names to term frequencies.
+
+Each text that names a thing is a *mention* of so much weight; a term's weights add up, and its
+strength in the index grows with a root of the sum, so that the eighteenth view that says "dog" adds
+little. A mention speaks for what its term entails, too, with a smaller share: always more for
+the word itself than for a synonym, for a synonym more than for a broader word.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from photosearch.domain import Caption, Through
+from photosearch.search import analysis
+from photosearch.search.claims import Certainty, claims, written
+from photosearch.search.lexicon import Relation
+from photosearch.search.lexicon import lexicon as shipped_lexicon
+
+WHOLE = "whole"
+"""The view that shows all of a photo; what its crops alone show is small."""
+
+_JUNK_NAME = re.compile(r"[^\W\d_]{0,5}[-_ ]*\d[-_ \d]*")
+"""Names that cameras and phones give: IMG_4711, DSC01234, 20190518_101500."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """How much a mention counts; a plain one, seen once in the whole photo, is 1.
+
+    Strengths are term frequencies: one of s scores s / (s + 1.2) in the index.
+    """
+
+    mention: float = 4.0
+    """Strength of a plain mention, `growth` the power by which strength grows with weight: the
+    mentions of 18 views make 20."""
+    growth: float = 0.56
+    hedged: float = 0.4
+    written: float = 0.1
+    repeated: float = 0.25
+    """Where the same caption mentions a term again."""
+    crop: float = 0.7
+    """Where the caption is one of a crop."""
+    synonym: float = 0.3
+    broader: float = 0.085
+    tag: float = 20.0
+    """The strength of a tag that is certain: about as much as the captions of all views bring."""
+    tag_synonym: float = 0.25
+    """Of a tag's strength, for other names of it: more would drown the words in other names."""
+    place: float = 3.0
+    name: float = 2.0
+
+    def strength(self, weight: float) -> int:
+        """Return the term frequency of mentions of so much weight together."""
+        return max(1, round(self.mention * math.pow(weight, self.growth)))
+
+    def weight(self, strength: float) -> float:
+        """Return the weight that makes a term so strong by itself."""
+        return math.pow(strength / self.mention, 1 / self.growth)
+
+    def share(self, relation: Relation) -> float:
+        """Return how much of a mention's weight counts for what it entails."""
+        return self.synonym if relation.through is Through.SYNONYM else self.broader
+
+
+MEASURED = Weights()
+"""What tests/benchmarks/evidence_quality.py found best."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoText:
+    """All of a photo that words can find: `paths` as its library's folders hold them."""
+
+    captions: Sequence[Caption]
+    paths: Sequence[Path] = ()
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What words find a photo by.
+
+    `sure` and `doubtful` map terms to strengths from 1 on and share no term. `words` are to be
+    shown: what captions say and tags are, nothing that is only entailed. `crop_only` are terms
+    of `sure` that crops show and the whole photo does not; `written` is writing inside the photo.
+    """
+
+    sure: Mapping[str, int]
+    doubtful: Mapping[str, int]
+    words: frozenset[analysis.Word]
+    crop_only: frozenset[str]
+    written: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A term that one text of a photo brings up. Its `weight` is in units of a plain mention.
+
+    `entails` is False where nothing follows for synonyms and broader words.
+    """
+
+    term: str
+    surface: str
+    weight: float
+    through: Through
+    view: str = ""
+    doubtful: bool = False
+    entails: bool = True
+
+
+def evidence(photo: PhotoText, *, lexicon: bool = True, weights: Weights = MEASURED) -> Evidence:
+    """Return what speaks for which term; without `lexicon` each word only for itself."""
+    found = list(mentions(photo, weights))
+    sure: dict[str, float] = defaultdict(float)
+    doubtful: dict[str, float] = defaultdict(float)
+    entailing: dict[tuple[bool, str], float] = defaultdict(float)
+    in_whole: set[str] = set()
+    in_crops: set[str] = set()
+    for mention in found:
+        (doubtful if mention.doubtful else sure)[mention.term] += mention.weight
+        if mention.entails:
+            entailing[mention.doubtful, mention.term] += mention.weight
+        if mention.view:
+            (in_whole if mention.view == WHOLE else in_crops).add(mention.term)
+    if lexicon:
+        neighbours = neighbours_of(found)
+        for (is_doubtful, term), weight in entailing.items():
+            gained = doubtful if is_doubtful else sure
+            for relation in entailed(term, neighbours):
+                gained[relation.term] += weight * weights.share(relation)
+        for terms in (in_whole, in_crops):
+            terms.update([r.term for term in terms for r in entailed(term, neighbours)])
+    return Evidence(
+        sure={term: weights.strength(weight) for term, weight in sure.items()},
+        doubtful={
+            term: weights.strength(weight) for term, weight in doubtful.items() if term not in sure
+        },
+        words=frozenset(word for caption in photo.captions for word in shown_words(caption)),
+        crop_only=frozenset(in_crops & sure.keys() - in_whole) if in_whole else frozenset(),
+        written=tuple(
+            dict.fromkeys(
+                quoted
+                for caption in photo.captions
+                if not caption.tags
+                for quoted in _read(caption.text).written
+            )
+        ),
+    )
+
+
+def neighbours_of(found: Sequence[Mention]) -> frozenset[str]:
+    """Return the terms that tell in what sense a photo's words are meant."""
+    return frozenset(mention.term for mention in found)
+
+
+def entailed(term: str, neighbours: Collection[str]) -> tuple[Relation, ...]:
+    """Return what a mention of `term` speaks for besides, in a photo that mentions `neighbours`."""
+    return shipped_lexicon().relations(term, neighbours)
+
+
+def mentions(photo: PhotoText, weights: Weights = MEASURED) -> Iterator[Mention]:
+    """Yield all that brings up a term in a photo, synonyms and broader words aside."""
+    for caption in photo.captions:
+        yield from (
+            _tag_mentions(caption, weights) if caption.tags else _caption_mentions(caption, weights)
+        )
+    for unit in analysis.units(photo.place):
+        weight = weights.weight(weights.place)
+        yield Mention(unit.term, unit.surface, weight, Through.PLACE, entails=False)
+    names = {part: None for path in photo.paths for part in (*path.parts[:-1], path.stem)}
+    for name in names:
+        is_junk = _JUNK_NAME.fullmatch(name) is not None
+        for unit in analysis.units(name):
+            weight = weights.weight(weights.name)
+            yield Mention(unit.term, unit.surface, weight, Through.NAME, entails=not is_junk)
+
+
+def shown_words(caption: Caption) -> list[analysis.Word]:
+    """Return the words of a caption to be shown, with repeats: tags whole, nothing denied."""
+    if caption.tags:
+        sure = _sure_tags(caption)
+        return [
+            word
+            for tag in caption.tags
+            if tag.word in sure
+            for word in analysis.label_words(tag.word)
+        ]
+    return list(_read(caption.text).words)
+
+
+# -- One text
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What a text says: by term how sure each time and a surface; words to show; writing."""
+
+    said: Mapping[str, tuple[tuple[Certainty, ...], str]]
+    words: tuple[analysis.Word, ...]
+    written: tuple[str, ...]
+
+
+# A photo's texts are read when it is shown, again when words in it are marked and counted.
+@lru_cache(maxsize=512)
+def _read(text: str) -> _Reading:
+    certainties: dict[str, list[Certainty]] = {}
+    surfaces: dict[str, str] = {}
+    for claim in claims(text):
+        if claim.certainty is not Certainty.DENIED:
+            unit = claim.unit
+            certainties.setdefault(unit.term, []).append(claim.certainty)
+            surfaces.setdefault(unit.term, unit.surface)
+    said = {
+        term: (tuple(sorted(found, reverse=True)), surfaces[term])
+        for term, found in certainties.items()
+    }
+    seen = {term for term, (found, _) in said.items() if found[0] >= Certainty.HEDGED}
+    words = (word for word in analysis.content_words(text) if word.key in seen)
+    return _Reading(said, tuple(words), tuple(written(text)))
+
+
+def _caption_mentions(caption: Caption, weights: Weights) -> Iterator[Mention]:
+    whole = 1.0 if caption.view == WHOLE else weights.crop
+    worth = {
+        Certainty.SEEN: 1.0,
+        Certainty.HEDGED: weights.hedged,
+        Certainty.WRITTEN: weights.written,
+    }
+    for term, (certainties, surface) in _read(caption.text).said.items():
+        surest, *others = certainties
+        if surest is Certainty.DOUBTFUL:
+            yield Mention(term, surface, whole, Through.WORD, caption.view, doubtful=True)
+            continue
+        weight = worth[surest] + weights.repeated * sum(worth.get(each, 0.0) for each in others)
+        entails = surest is not Certainty.WRITTEN
+        yield Mention(term, surface, weight * whole, Through.WORD, caption.view, entails=entails)
+
+
+def _sure_tags(caption: Caption) -> frozenset[str]:
+    """Return the tags that a tagger is sure enough of to show."""
+    return frozenset(caption.text.split(", "))
+
+
+def _tag_mentions(caption: Caption, weights: Weights) -> Iterator[Mention]:
+    sure = _sure_tags(caption)
+    for tag in caption.tags:
+        is_doubtful = tag.word not in sure
+        names = [(tag.word, 1.0), *((other, weights.tag_synonym) for other in tag.synonyms)]
+        for name, part in names:
+            weight = weights.weight(max(1.0, weights.tag * tag.score * part))
+            for unit in analysis.units(name):
+                yield Mention(unit.term, tag.word, weight, Through.TAG, caption.view, is_doubtful)
