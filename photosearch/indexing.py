@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from pathlib import Path
 
 from photosearch.errors import UnavailableError
-from photosearch.search import analysis
 from photosearch.search.caption_index import CaptionIndex, IndexDamagedError
-from photosearch.search.index_document import PhotoDocument
-from photosearch.search.tag_weight import term_repeats
+from photosearch.search.photo_document import photo_document
 from photosearch.storage.caption_store import CaptionStore
 from photosearch.storage.database import Database
 from photosearch.storage.photo_store import PhotoStore
@@ -28,8 +25,12 @@ class Indexer:
     writes its document once more, which changes nothing.
     """
 
-    def __init__(self, database: Database, folder: Path) -> None:
-        """Open the index in `folder`; one that is damaged or not ours is begun anew."""
+    def __init__(self, database: Database, folder: Path, *, lexicon: bool = True) -> None:
+        """Open the index in `folder`; one that is damaged or not ours is begun anew.
+
+        Without `lexicon` words stand for themselves only, to measure what it brings.
+        """
+        self._lexicon = lexicon
         self._folder = folder
         self._photos = PhotoStore(database)
         self._captions = CaptionStore(database)
@@ -68,10 +69,13 @@ class Indexer:
         batch = self._photos.unindexed(_BATCH)
         if not batch:
             return False
-        taken_at = self._photos.taken_at([photo_id for _, photo_id in batch])
+        facts = self._photos.facts([photo_id for _, photo_id in batch])
         for _, photo_id in batch:
-            if photo_id in taken_at:
-                self._put(photo_id, taken_at[photo_id])
+            if photo_id in facts:
+                captions = self._captions.of(photo_id)
+                self._writer.put(
+                    photo_document(photo_id, captions, facts[photo_id], lexicon=self._lexicon)
+                )
             else:
                 self._writer.remove(photo_id)
         self._writer.commit()
@@ -100,40 +104,6 @@ class Indexer:
     def _say_why(self, error: IndexDamagedError) -> None:
         self.notice = f"The search index is rebuilt: {error}"
         _log.warning(self.notice)
-
-    def _put(self, photo_id: int, taken_at: float) -> None:
-        captions = self._captions.of(photo_id)
-        # How often a tag's word stands in the document says how sure the tagger is of it.
-        repeats = term_repeats(captions)
-        texts = [caption.text for caption in captions if caption.text and not caption.tags]
-        # What a tagger's text leaves out is found by its word, but not shown in chips and clouds.
-        shown = {word for c in captions if c.tags for word in c.text.split(", ") if word}
-        sure = {
-            word
-            for caption in captions
-            for tag in caption.tags
-            if tag.word in shown
-            for word in (tag.word, *tag.synonyms)
-        }
-        strengths: Counter[str] = Counter()
-        doubtful: set[str] = set()
-        words: set[analysis.Word] = set()
-        for text in texts:
-            terms, content = analysis.analyse(text)
-            for term in terms:
-                strengths[term] += 3
-            words.update(content)
-        for word, count in repeats.items():
-            for term in analysis.terms(word):
-                if word in sure:
-                    strengths[term] += count
-                else:
-                    doubtful.add(term)
-            if word in shown:
-                words.update(analysis.label_words(word))
-        self._writer.put(
-            PhotoDocument(photo_id, taken_at, strengths, doubtful - strengths.keys(), texts, words)
-        )
 
 
 def is_ours(index: CaptionIndex, photos: PhotoStore) -> bool:
