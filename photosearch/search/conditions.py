@@ -39,9 +39,11 @@ class Kind(Enum):
 class Condition:
     """What a photo must, or `negated` must not, show; `clause` is its text in the query.
 
-    `terms` are index terms; of a type of file, its formats. `fallback` are broader terms of a word that a photo may have instead,
-    doubtful as that is. `value` is a folded beginning (PREFIX, FACT), a description or a photo's
-    id. `between` is the half-open range of a date (seconds) or the closed one of stars.
+    `terms` are index terms; of a type of file, its formats. `parts` are the words of a compound
+    that is of the kind of its last one: "blue sky" is met by a sky that is blue. `fallback` are
+    broader terms of a word that a photo may have instead, doubtful as that is. `value` is a folded
+    beginning (PREFIX, FACT), a description or a photo's id. `between` is the half-open range of a
+    date (seconds) or the closed one of stars.
     """
 
     clause: str
@@ -49,6 +51,7 @@ class Condition:
     terms: tuple[str, ...] = ()
     negated: bool = False
     field: Field | None = None
+    parts: tuple[str, ...] = ()
     fallback: tuple[str, ...] = ()
     value: str = ""
     between: tuple[float, float] | None = None
@@ -111,8 +114,14 @@ def _condition(clause: Clause) -> Condition | None:
     compound = _compound(terms)
     if compound or (len(terms) == 1 and not clause.phrase):
         term = compound or terms[0]
-        fallback = lexicon().kinds(term)
-        return Condition(text, Kind.WORD, (term,), clause.negated, fallback=fallback)
+        return Condition(
+            text,
+            Kind.WORD,
+            (term,),
+            clause.negated,
+            parts=terms if compound and not lexicon().is_idiom(compound) else (),
+            fallback=lexicon().kinds(term),
+        )
     return Condition(text, Kind.PHRASE, terms, clause.negated)
 
 

@@ -116,7 +116,11 @@ class _Compiler:
             case Kind.LIKE:
                 return self._like(int(condition.value))
             case Kind.WORD:
-                return self._snapshot.term("evidence", condition.terms[0], "freq")
+                word = self._snapshot.term("evidence", condition.terms[0], "freq")
+                if not condition.parts:
+                    return word
+                parts = [self._snapshot.term("evidence", term, "freq") for term in condition.parts]
+                return boolean(Occur.Should, (word, boolean(Occur.Must, parts)))
 
     def possible(self, condition: Condition) -> tantivy.Query:
         """Match photos that surely or perhaps meet the condition."""
