@@ -16,18 +16,32 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from photosearch.domain import Clause, Query, SearchResults, Stage, Status, TermCount
+from photosearch.domain import (
+    Clause,
+    Field,
+    Hit,
+    Query,
+    SearchResults,
+    Stage,
+    Status,
+    TermCount,
+    display_path,
+)
 from photosearch.gui import icons, text
 from photosearch.gui.background import Background, Lane
 from photosearch.gui.folders_panel import trouble
+from photosearch.gui.hit_tips import HitTips
+from photosearch.gui.query_help import QueryHelp
 from photosearch.gui.refine_row import RefineRow
 from photosearch.gui.results_model import Answer, ResultsModel
 from photosearch.gui.results_view import ResultsView
 from photosearch.gui.search_bar import SearchBar
 from photosearch.gui.search_history import SearchHistory
 from photosearch.gui.states import StatePage
+from photosearch.gui.suggestion_line import SuggestionLine
 from photosearch.gui.thumbnails import Thumbnails
 from photosearch.gui.words_panel import WordsPanel
+from photosearch.search.help import QUERY_HELP
 
 if TYPE_CHECKING:
     from photosearch.library import PhotoLibrary
@@ -58,10 +72,12 @@ class BrowsePage(QWidget):
         self.thumbnails = Thumbnails(library, background, self)
         self.bar = SearchBar()
         self.refine = RefineRow()
+        self.suggestions = SuggestionLine()
         self.summary = QLabel()
         self.summary.setTextFormat(Qt.TextFormat.PlainText)
         self.summary.setProperty("role", "quiet")
         self.view = ResultsView(self.model, self.thumbnails)
+        self._tips = HitTips(library, background, self.model, self.view)
         self.nothing_page = StatePage("search")
         self.no_folder_page = StatePage("photo")
         self.indexing_page = StatePage("photo")
@@ -139,6 +155,7 @@ class BrowsePage(QWidget):
         head.setSpacing(12)
         head.addLayout(search_line)
         head.addWidget(self.refine)
+        head.addWidget(self.suggestions)
         head.addWidget(self.summary)
         body = QHBoxLayout()
         body.setContentsMargins(0, 0, 0, 0)
@@ -157,6 +174,9 @@ class BrowsePage(QWidget):
         self.bar.entered.connect(self._on_entered)
         self.bar.completion_wanted.connect(lambda word: self.model.complete(word, self.bar.offer))
         self.bar.left.connect(self._to_grid)
+        self.bar.help_wanted.connect(self.show_help)
+        self.bar.name_wanted.connect(self._look_up_name)
+        self.suggestions.chosen.connect(self._ask_instead)
         self.refine.chosen.connect(self.choose)
         self.words.chosen.connect(self.choose)
         self.model.answered.connect(self._on_answer)
@@ -175,6 +195,38 @@ class BrowsePage(QWidget):
     def choose(self, clause: Clause, _exclude: bool = False) -> None:
         """Add a clause to the query."""
         self.bar.add([clause])
+
+    def show_help(self) -> None:
+        """Tell what can be typed into the search."""
+        dialog = QueryHelp(QUERY_HELP, self)
+        dialog.chosen.connect(self.bar.put)
+        dialog.open()
+
+    def find_like(self, hit: Hit) -> None:
+        """Look for photos like this one."""
+        if hit.path is not None:
+            self.bar.set_name(hit.photo_id, display_path(hit.path.name))
+        self.bar.set_clauses([Clause(str(hit.photo_id), field=Field.LIKE)])
+
+    def _ask_instead(self, query: Query) -> None:
+        # The way back leads to what was asked, typed or not.
+        self._history.note(self.model.query.clauses)
+        self.bar.set_clauses(query.clauses)
+        self.bar.setFocus()
+
+    def _look_up_name(self, photo_id: int) -> None:
+        library = self._library
+
+        def name() -> str:
+            paths = library.photo(photo_id).photo.paths
+            return display_path(paths[0].name) if paths else ""
+
+        # Without a name the chip shows the number.
+        self._background.submit(
+            name,
+            lambda found: self.bar.set_name(photo_id, found),
+            on_error=lambda _error: None,
+        )
 
     def go_back(self) -> None:
         """Return to the search before this one."""
@@ -239,6 +291,7 @@ class BrowsePage(QWidget):
 
     def _show_result(self, results: SearchResults) -> None:
         self.refine.show_words(results)
+        self.suggestions.offer(results.suggestions)
         self.summary.setText(self._summary(results))
         self._choose_page()
         self._ask_words()
@@ -246,6 +299,8 @@ class BrowsePage(QWidget):
     def _summary(self, results: SearchResults) -> str:
         if not results.query:
             words = self.tr("%Ln photo(s)", None, results.total)
+        elif results.total and all(clause.field for clause in results.query.clauses):
+            words = self.tr("%Ln photo(s) match", None, results.total)
         elif results.total:
             words = self.tr("%Ln photo(s) match all words", None, results.total)
         elif results.partial_total:
@@ -284,6 +339,7 @@ class BrowsePage(QWidget):
         searching = page in (self.view, self.nothing_page)
         self.summary.setVisible(searching)
         self.refine.setVisible(searching)
+        self.suggestions.setVisible(searching and bool(self.suggestions.links))
         if self.bar.isEnabled() != bool(status.folders):
             for widget in (self.bar, self.sidebar_button, self.words_button):
                 widget.setEnabled(bool(status.folders))
@@ -330,12 +386,15 @@ class BrowsePage(QWidget):
         self.indexing_page.say(self.tr("Looking at your photos"), f"{found}. {hint}")
 
     def _say_nothing_found(self, status: Status, query: Query) -> None:
-        several = len(query.clauses) > 1
-        body = (
-            self.tr("Drop a word to find more:")
-            if several
-            else self.tr("Try another word for it, or a more general one, such as dog for poodle.")
-        )
+        only = query.clauses[0].field if len(query.clauses) == 1 else None
+        if len(query.clauses) > 1:
+            body = self.tr("Drop a word to find more:")
+        elif only is Field.LIKE:
+            body = self.tr("No other photo has words of this one.")
+        elif only not in (None, Field.ABOUT):
+            body = self.tr("No photo is known to fit.")
+        else:
+            body = self.tr("Try another word, or a more general one, such as dog for poodle.")
         tags = next((stage for stage in status.stages if stage.stage == Stage.TAGS), None)
         if tags is not None and tags.waiting:
             body = (
@@ -346,7 +405,7 @@ class BrowsePage(QWidget):
                 + body
             )
         self.nothing_page.say(self.tr("Nothing found"), body)
-        self.nothing_page.offer_chips(query.clauses, self._drop)
+        self.nothing_page.offer_chips(query.clauses, self._drop, self.bar.names)
 
     # The words of the result
 

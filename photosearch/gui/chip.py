@@ -1,22 +1,39 @@
-"""A word as a pill: with a count, a minus sign when it excludes, an × when it can go."""
+"""A clause as a pill: with a count, a minus sign when it excludes, an × when it can go."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QContextMenuEvent, QKeyEvent, QMouseEvent, QPainter, QPalette
+from PySide6.QtGui import (
+    QColor,
+    QContextMenuEvent,
+    QKeyEvent,
+    QKeySequence,
+    QMouseEvent,
+    QPainter,
+    QPalette,
+)
 from PySide6.QtWidgets import QAbstractButton, QApplication, QMenu, QSizePolicy, QWidget
 
 from photosearch.domain import Clause
 from photosearch.gui import icons, text
+from photosearch.gui.clause_text import NO_NAMES, Piece, pieces, said, shown
 
 HEIGHT_PX = 28
 _MAX_TEXT_PX = 260
 _PAD_PX = 12
-_CROSS_PX = 24
+_PART_PX = 24
+_MINUS_PX = 16
+_GAP_PX = 8
 
 
 class Chip(QAbstractButton):
-    """Shows `clause`. A click says `chosen(clause, exclude)`: Shift or the menu excludes."""
+    """Shows `clause`: one of the query (`removable`), or one that may be added or excluded.
+
+    A click says `chosen(clause, exclude)`; its minus, Shift or the menu exclude. A clause of the
+    query is edited by a double click; Shift says `chosen(clause, True)` to turn it round.
+    """
 
     chosen = Signal(object, bool)
     removed = Signal(object)
@@ -29,6 +46,7 @@ class Chip(QAbstractButton):
         count_text: str = "",
         removable: bool = False,
         strong: bool = False,
+        names: Mapping[str, str] = NO_NAMES,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
@@ -36,74 +54,135 @@ class Chip(QAbstractButton):
         self._count_text = count_text
         self._removable = removable
         self._strong = strong
-        self._over_cross = False
-        self.setText(clause.text)
+        self._over_part = False
+        self._pieces: tuple[Piece, ...] = ()
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-        self.setMouseTracking(removable)
+        self.setMouseTracking(True)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
-        self.setAccessibleName(
-            self.tr("without %1").replace("%1", clause.text) if clause.negated else clause.text
-        )
-        self.setAccessibleDescription(count_text)
-        if self.fontMetrics().horizontalAdvance(self.text()) > _MAX_TEXT_PX:
-            self.setToolTip(text.plain_tooltip(self.text()))
-        elif not removable:
-            self.setToolTip(self.tr("Click to add, Shift+click to exclude"))
+        self.set_names(names)
         self.clicked.connect(self._choose)
+
+    def set_names(self, names: Mapping[str, str]) -> None:
+        """Show photos by their names, which `names` gives by id."""
+        full = pieces(self.clause, names)
+        words = said(self.clause, names)
+        self.setText(shown(self.clause, names))
+        # An & is no mnemonic here.
+        self.setShortcut(QKeySequence())
+        self._pieces = self._elided(full)
+        if self._removable:
+            self.setAccessibleName(words)
+            hint = self.tr("Double-click to edit, Shift+click to exclude or include")
+            self.setAccessibleDescription(
+                self.tr("Enter edits it, minus excludes or includes it, Delete removes it")
+            )
+        else:
+            hint = self.tr("Click to add, − to exclude")
+            name = self.tr("%1: add, or exclude with minus").replace("%1", words)
+            self.setAccessibleName(name)
+            self.setAccessibleDescription(self._count_text)
+        cut = self._pieces != full
+        self.setToolTip(text.plain_tooltip(f"{words}\n{hint}" if cut else hint))
+        self.updateGeometry()
+        self.update()
+
+    def _elided(self, full: tuple[Piece, ...]) -> tuple[Piece, ...]:
+        """Cut the pieces where they become too wide for a chip."""
+        metrics = self.fontMetrics()
+        space = metrics.horizontalAdvance(" ")
+        kept: list[Piece] = []
+        room = _MAX_TEXT_PX
+        for piece in full:
+            words = piece.words.replace("\n", " ")
+            words = metrics.elidedText(words, Qt.TextElideMode.ElideRight, max(room, 0))
+            kept.append(Piece(words, piece.quiet))
+            room -= metrics.horizontalAdvance(words) + space
+            if words != piece.words:
+                break
+        return tuple(piece for piece in kept if piece.words)
+
+    def _words_px(self) -> int:
+        metrics = self.fontMetrics()
+        shown = ["−"] * self.clause.negated + [piece.words for piece in self._pieces]
+        spaces = metrics.horizontalAdvance(" ") * (len(shown) - 1)
+        return sum(map(metrics.horizontalAdvance, shown)) + spaces + 1
 
     def sizeHint(self) -> QSize:
         metrics = self.fontMetrics()
-        width = 2 * _PAD_PX + min(_MAX_TEXT_PX, metrics.horizontalAdvance(self.text()) + 1)
-        if self.clause.negated:
-            width += metrics.horizontalAdvance("− ")
+        width = _PAD_PX + self._words_px()
         if self._count_text:
-            width += 8 + metrics.horizontalAdvance(self._count_text)
-        if self._removable:
-            width += _CROSS_PX - _PAD_PX // 2
+            width += _GAP_PX + metrics.horizontalAdvance(self._count_text)
+        # The minus covers nothing: the end is wide enough for it.
+        width += _PART_PX + 4 if self._removable else _MINUS_PX + 5
         return QSize(width, max(HEIGHT_PX, metrics.height() + 10))
 
     def cross_rect(self) -> QRectF:
         """Return where the × is."""
-        if not self._removable:
-            return QRectF()
-        x = 4 if self._right_to_left() else self.width() - _CROSS_PX - 4
-        return QRectF(x, (self.height() - _CROSS_PX) / 2, _CROSS_PX, _CROSS_PX)
+        return self._end_rect(4) if self._removable else QRectF()
+
+    def minus_rect(self) -> QRectF:
+        """Return where the − is, which shows under the mouse and with the focus."""
+        return QRectF() if self._removable else self._end_rect(0)
+
+    def _end_rect(self, inset: int) -> QRectF:
+        x = inset if self._right_to_left() else self.width() - _PART_PX - inset
+        return QRectF(x, (self.height() - _PART_PX) / 2, _PART_PX, _PART_PX)
 
     def _right_to_left(self) -> bool:
         return self.layoutDirection() == Qt.LayoutDirection.RightToLeft
 
     def _choose(self) -> None:
-        shift = QApplication.keyboardModifiers() & Qt.KeyboardModifier.ShiftModifier
-        self.chosen.emit(self.clause, bool(shift))
+        shift = bool(QApplication.keyboardModifiers() & Qt.KeyboardModifier.ShiftModifier)
+        # The first click of a double click must not change anything.
+        if shift or not self._removable:
+            self.chosen.emit(self.clause, shift)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        inside = self.cross_rect().contains(event.position())
-        if event.button() == Qt.MouseButton.LeftButton and inside:
-            self.setDown(False)
-            event.accept()
-            self.removed.emit(self.clause)
-            return
+        place = event.position()
+        if event.button() == Qt.MouseButton.LeftButton and self.isDown():
+            if self.cross_rect().contains(place):
+                self.setDown(False)
+                self.removed.emit(self.clause)
+                return
+            if self.minus_rect().contains(place):
+                self.setDown(False)
+                self.chosen.emit(self.clause, True)
+                return
         super().mouseReleaseEvent(event)
 
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        on_cross = self.cross_rect().contains(event.position())
+        if self._removable and event.button() == Qt.MouseButton.LeftButton and not on_cross:
+            self.edit_wanted.emit(self.clause)
+        else:
+            super().mouseDoubleClickEvent(event)
+
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        over = self.cross_rect().contains(event.position())
-        if over != self._over_cross:
-            self._over_cross = over
+        part = self.cross_rect() if self._removable else self.minus_rect()
+        over = part.contains(event.position())
+        if over != self._over_part:
+            self._over_part = over
             self.update()
         super().mouseMoveEvent(event)
 
     def leaveEvent(self, event: QEvent) -> None:
-        self._over_cross = False
+        self._over_part = False
         super().leaveEvent(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        if self._removable and event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
+        key = event.key()
+        enter = key in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
+        shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+        if key == Qt.Key.Key_Minus or (enter and shift):
+            self.chosen.emit(self.clause, True)
+        elif not self._removable and enter:
+            self.chosen.emit(self.clause, False)
+        elif self._removable and key == Qt.Key.Key_Delete:
             self.removed.emit(self.clause)
-        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            shift = event.modifiers() & Qt.KeyboardModifier.ShiftModifier
-            self.chosen.emit(self.clause, bool(shift))
+        elif self._removable and (enter or key in (Qt.Key.Key_Backspace, Qt.Key.Key_F2)):
+            self.edit_wanted.emit(self.clause)
         else:
             super().keyPressEvent(event)
 
@@ -139,25 +218,41 @@ class Chip(QAbstractButton):
         painter.drawRoundedRect(outline, outline.height() / 2, outline.height() / 2)
         self._paint_words(painter, ink, colours.color(role.PlaceholderText))
         if self._removable:
-            cross = self.cross_rect()
-            if self._over_cross:
-                painter.setPen(Qt.PenStyle.NoPen)
-                painter.setBrush(paper)
-                painter.drawEllipse(cross.center(), 10, 10)
-            icons.paint(painter, "close", cross.adjusted(5, 5, -5, -5), ink)
+            self._paint_part(painter, "close", self.cross_rect(), ink, paper)
+        elif self.underMouse() or self.hasFocus():
+            self._paint_part(painter, "minus", self.minus_rect(), ink, colours.color(role.Mid))
         painter.end()
+
+    def _paint_part(
+        self, painter: QPainter, icon: str, place: QRectF, ink: QColor, paper: QColor
+    ) -> None:
+        if self._over_part or icon == "minus":
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(ink if self._over_part and icon == "minus" else paper)
+            radius = 10 if icon == "close" else _MINUS_PX / 2
+            painter.drawEllipse(place.center(), radius, radius)
+        if self._over_part and icon == "minus":
+            ink = self.palette().color(QPalette.ColorRole.Window)
+        icons.paint(painter, icon, place.adjusted(5, 5, -5, -5), ink)
 
     def _paint_words(self, painter: QPainter, ink: QColor, quiet: QColor) -> None:
         metrics = self.fontMetrics()
-        sign = "− " if self.clause.negated else ""
-        words = sign + metrics.elidedText(self.text(), Qt.TextElideMode.ElideRight, _MAX_TEXT_PX)
-        width = metrics.horizontalAdvance(words)
         baseline = (self.height() + metrics.ascent() - metrics.descent()) / 2
         from_right = self._right_to_left()
-        x = self.width() - _PAD_PX - width if from_right else _PAD_PX
-        painter.setPen(ink)
-        painter.drawText(QPointF(x, baseline), words)
+        x: float = self.width() - _PAD_PX if from_right else _PAD_PX
+
+        def paint(words: str, colour: QColor, gap: int) -> None:
+            nonlocal x
+            width = metrics.horizontalAdvance(words)
+            painter.setPen(colour)
+            painter.drawText(QPointF(x - width if from_right else x, baseline), words)
+            x += -(width + gap) if from_right else width + gap
+
+        space = metrics.horizontalAdvance(" ")
+        if self.clause.negated:
+            paint("−", ink, space)
+        for piece in self._pieces:
+            paint(piece.words, quiet if piece.quiet else ink, space)
         if self._count_text:
-            painter.setPen(quiet)
-            step = -8 - metrics.horizontalAdvance(self._count_text) if from_right else width + 8
-            painter.drawText(QPointF(x + step, baseline), self._count_text)
+            x += space - _GAP_PX if from_right else _GAP_PX - space
+            paint(self._count_text, quiet, 0)

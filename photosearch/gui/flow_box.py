@@ -8,11 +8,12 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 
 class FlowBox(QWidget):
-    """Puts widgets in lines from the leading edge; one that wants to expand fills its line."""
+    """Puts widgets in lines from the leading edge, or centred; expanding ones fill their line."""
 
-    def __init__(self, spacing: int = 8) -> None:
+    def __init__(self, spacing: int = 8, *, centred: bool = False) -> None:
         super().__init__()
         self._spacing = spacing
+        self._centred = centred
         self._widgets: list[QWidget] = []
         policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
         policy.setHeightForWidth(True)
@@ -34,6 +35,10 @@ class FlowBox(QWidget):
         self._widgets.remove(widget)
         widget.hide()
         widget.deleteLater()
+        self._changed()
+
+    def refresh(self) -> None:
+        """Lay out again: a widget wants another size."""
         self._changed()
 
     def hasHeightForWidth(self) -> bool:
@@ -81,7 +86,7 @@ class FlowBox(QWidget):
     def _place_line(self, line: list[tuple[QWidget, int]], room: int, y: int, height: int) -> None:
         spare = room - sum(width for _, width in line) - self._spacing * (len(line) - 1)
         from_right = self.layoutDirection() == Qt.LayoutDirection.RightToLeft
-        x = 0
+        x = max(0, spare) // 2 if self._centred else 0
         for widget, natural in line:
             expands = widget.sizePolicy().horizontalPolicy() == QSizePolicy.Policy.Expanding
             width = natural + (max(0, spare) if expands else 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 
 from PySide6.QtCore import QRect
 
@@ -12,16 +13,24 @@ DIVIDER_PX = 56
 
 
 @dataclass(frozen=True, slots=True)
+class _Section:
+    """Cells from `first` on, `count` of them, whose lines begin at `top`."""
+
+    first: int
+    count: int
+    top: int
+
+
+@dataclass(frozen=True, slots=True)
 class GridGeometry:
-    """`total` full matches, then a divider if there are any partial ones, then `partial` of those.
+    """Sections of `counts` cells, each but the first below a divider; empty ones take no room.
 
     All in logical pixels of a content that starts at 0, 0 and is `width` wide; cells are square
     and as near to `target` as fills the width, plus `caption` pixels of text below.
     """
 
     width: int
-    total: int
-    partial: int
+    counts: tuple[int, ...]
     target: int
     caption: int = 0
     mirrored: bool = False
@@ -29,7 +38,7 @@ class GridGeometry:
     @property
     def count(self) -> int:
         """Number of cells."""
-        return self.total + self.partial
+        return sum(self.counts)
 
     @property
     def columns(self) -> int:
@@ -50,37 +59,43 @@ class GridGeometry:
     def _usable(self) -> int:
         return max(1, self.width - 2 * MARGIN_PX)
 
-    @property
-    def _full_lines(self) -> int:
-        return -(-self.total // self.columns)
+    def _lines(self, cells: int) -> int:
+        return -(-cells // self.columns)
 
-    @property
-    def _partial_top(self) -> int:
-        lines = self._full_lines * self.pitch
-        return (MARGIN_PX // 2) + lines + (DIVIDER_PX if self.partial else 0)
+    def _sections(self) -> list[_Section]:
+        """Return the sections that have cells, at least the first."""
+        sections: list[_Section] = []
+        top = MARGIN_PX // 2
+        for number, (count, end) in enumerate(
+            zip(self.counts, accumulate(self.counts), strict=True)
+        ):
+            if number and not count:
+                continue
+            top += DIVIDER_PX if number else 0
+            sections.append(_Section(end - count, count, top))
+            top += self._lines(count) * self.pitch
+        return sections
 
     @property
     def height(self) -> int:
         """Height of the whole content."""
-        partial_lines = -(-self.partial // self.columns)
-        return self._partial_top + partial_lines * self.pitch + MARGIN_PX // 2
+        last = self._sections()[-1]
+        return last.top + self._lines(last.count) * self.pitch + MARGIN_PX // 2
 
-    def divider(self) -> QRect:
-        """Return where the heading of the partial matches goes; empty if there are none."""
-        if not self.partial:
+    def divider(self, number: int) -> QRect:
+        """Return where the heading of a section goes; empty for the first and for empty ones."""
+        if not number or not self.counts[number]:
             return QRect()
-        return QRect(MARGIN_PX, self._partial_top - DIVIDER_PX, self._usable, DIVIDER_PX)
+        first = sum(self.counts[:number])
+        section = next(s for s in self._sections() if s.count and s.first == first)
+        return QRect(MARGIN_PX, section.top - DIVIDER_PX, self._usable, DIVIDER_PX)
 
     def rect(self, row: int) -> QRect:
         """Return the place of cell `row`."""
         if not 0 <= row < self.count:
             return QRect()
-        if row < self.total:
-            line, column = divmod(row, self.columns)
-            top = MARGIN_PX // 2 + line * self.pitch
-        else:
-            line, column = divmod(row - self.total, self.columns)
-            top = self._partial_top + line * self.pitch
+        section = self._section_of(row)
+        line, column = divmod(row - section.first, self.columns)
         if self.mirrored:
             column = self.columns - 1 - column
         # The pixels that do not divide evenly go into the gaps, so that both edges are flush.
@@ -88,7 +103,7 @@ class GridGeometry:
         left = MARGIN_PX + column * self.side
         if self.columns > 1:
             left += column * spare // (self.columns - 1)
-        return QRect(left, top, self.side, self.side + self.caption)
+        return QRect(left, section.top + line * self.pitch, self.side, self.side + self.caption)
 
     def row_at(self, x: int, y: int) -> int:
         """Return the cell that holds the point, or -1."""
@@ -105,36 +120,43 @@ class GridGeometry:
 
     def next_row(self, row: int, lines: int) -> int:
         """Return the cell `lines` below (above if negative), staying within the content."""
-        columns = self.columns
         for _ in range(abs(lines)):
-            following = row + (columns if lines > 0 else -columns)
-            if row < self.total <= following and lines > 0:
-                following = self._cross_down(row)
-            elif row >= self.total > following and lines < 0:
-                following = self._cross_up(row)
+            following = self._below(row) if lines > 0 else self._above(row)
             if not 0 <= following < self.count:
                 break
             row = following
         return row
 
-    def _cross_down(self, row: int) -> int:
-        line, column = divmod(row, self.columns)
-        if line + 1 < self._full_lines:
-            return self.total - 1
-        return min(self.total + column, self.count - 1) if self.partial else self.count
+    def _section_of(self, row: int) -> _Section:
+        return next(s for s in self._sections() if row < s.first + s.count)
 
-    def _cross_up(self, row: int) -> int:
-        if not self.total:
+    def _below(self, row: int) -> int:
+        section = self._section_of(row)
+        end = section.first + section.count
+        if row + self.columns < end:
+            return row + self.columns
+        line, column = divmod(row - section.first, self.columns)
+        if line + 1 < self._lines(section.count):
+            return end - 1
+        if end == self.count:
+            return end
+        return min(end + column, end + self._section_of(end).count - 1)
+
+    def _above(self, row: int) -> int:
+        section = self._section_of(row)
+        if row - self.columns >= section.first:
+            return row - self.columns
+        if not section.first:
             return -1
-        column = (row - self.total) % self.columns
-        return min((self._full_lines - 1) * self.columns + column, self.total - 1)
+        column = (row - section.first) % self.columns
+        before = self._section_of(section.first - 1)
+        last_line = (self._lines(before.count) - 1) * self.columns
+        return before.first + min(last_line + column, before.count - 1)
 
     def _line_rows(self, y: int) -> range:
-        if y < self._partial_top or not self.partial:
-            line = max(0, (y - MARGIN_PX // 2) // self.pitch)
-            line = min(line, self._full_lines)
-            first = line * self.columns
-            return range(min(first, self.total), min(first + self.columns, self.total))
-        line = (y - self._partial_top) // self.pitch
-        first = self.total + line * self.columns
-        return range(min(first, self.count), min(first + self.columns, self.count))
+        sections = self._sections()
+        section = next((s for s in reversed(sections) if y >= s.top), sections[0])
+        line = min(max(0, (y - section.top) // self.pitch), self._lines(section.count))
+        first = section.first + line * self.columns
+        end = section.first + section.count
+        return range(min(first, end), min(first + self.columns, end))

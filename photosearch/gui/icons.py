@@ -20,7 +20,11 @@ _SHAPES = {
     "grid": '<rect x="4.5" y="4.5" width="6" height="6" rx="1"/><rect x="13.5" y="4.5" width="6" '
     'height="6" rx="1"/><rect x="4.5" y="13.5" width="6" height="6" rx="1"/><rect x="13.5" '
     'y="13.5" width="6" height="6" rx="1"/>',
+    "help": '<circle cx="12" cy="12" r="8"/><path d="M9.7 9.8a2.4 2.4 0 1 1 3.5 2.2c-.9.4'
+    '-1.2.8-1.2 1.6M12 15.9v.2"/>',
     "info": '<circle cx="12" cy="12" r="8"/><path d="M12 11v5M12 8v.2"/>',
+    "like": '<rect x="3.5" y="7.5" width="12" height="12" rx="2"/><path d="M8 4.5h10a2 2 0 0 1 2 '
+    '2V16"/>',
     "menu": '<path d="M4.5 7h15M4.5 12h15M4.5 17h15"/>',
     "minus": '<path d="M6 12h12"/>',
     "pause": '<path d="M9 6v12M15 6v12"/>',

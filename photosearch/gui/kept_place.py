@@ -35,7 +35,7 @@ class Place:
         current = model.hit(view.currentIndex().row())
         return cls(
             selected=frozenset(hit.photo_id for hit in hits if hit is not None),
-            everything=bool(rows) and len(rows) == model.rowCount(),
+            everything=len(rows) == model.found_total and rows[-1:] == [model.found_total - 1],
             current=current.photo_id if current is not None else -1,
             first=first.photo_id if first is not None else -1,
             offset=view.visualRect(model.index(visible.start, 0)).top() if visible else 0,
@@ -45,7 +45,7 @@ class Place:
         """Bring `view` back there; return the row from which Shift selects, `anchor` if unknown."""
         selection = QItemSelection()
         if self.everything:
-            selection.select(model.index(0, 0), model.index(model.rowCount() - 1, 0))
+            selection.select(model.index(0, 0), model.index(model.found_total - 1, 0))
         else:
             for row in map(model.row_of, self.selected):
                 if row >= 0:

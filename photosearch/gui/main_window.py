@@ -25,7 +25,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from photosearch.domain import Clause, Folder, Status
+from photosearch.domain import Clause, Folder, Hit, Status
 from photosearch.gui import desktop, text
 from photosearch.gui.background import Background, Lane
 from photosearch.gui.browse_page import BrowsePage
@@ -127,6 +127,8 @@ class MainWindow(QMainWindow):
         browse.view.zoomed.connect(lambda step: self._settings.setValue("grid/zoom", step))
         viewer.closed.connect(self._on_viewer_closed)
         viewer.chosen.connect(self._on_viewer_word)
+        viewer.like_wanted.connect(self._find_like)
+        self.photo_menu.like_wanted.connect(self._find_like)
         viewer.menu_wanted.connect(self._open_viewer_menu)
         viewer.panel_toggled.connect(lambda on: self._settings.setValue("viewer/panel", on))
         self.indexing.changed.connect(self.watch.look)
@@ -160,6 +162,11 @@ class MainWindow(QMainWindow):
     def _on_viewer_word(self, clause: Clause, exclude: bool) -> None:
         self.viewer.close_viewer()
         self.browse.choose(clause, exclude)
+
+    def _find_like(self, hit: Hit) -> None:
+        if self.stack.currentWidget() is self.viewer:
+            self.viewer.close_viewer()
+        self.browse.find_like(hit)
 
     def _open_viewer_menu(self, place: QPoint) -> None:
         menu = self.photo_menu.menu([self.viewer.row])
@@ -280,6 +287,10 @@ class MainWindow(QMainWindow):
     def show_in_folder(self) -> None:
         """Show the chosen photo in the file manager."""
         self.photo_menu.show_in_folder(self._rows())
+
+    def find_like(self) -> None:
+        """Look for photos like the chosen one."""
+        self.photo_menu.find_like(self._rows())
 
     def copy_photos(self) -> None:
         """Copy the chosen photos."""

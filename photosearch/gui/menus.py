@@ -40,11 +40,15 @@ class Menus(QObject):
         self._add(menu, self.tr("F&orward"), window.go_forward, "Alt+Right")
         menu.addSeparator()
         self._add(menu, self.tr("&Clear"), window.browse.bar.clear, "Ctrl+L")
+        self._add(menu, self.tr("&Edit as text"), window.browse.bar.edit_all, "Ctrl+E")
+        menu.addSeparator()
+        self._add(menu, self.tr("&What you can type…"), window.browse.show_help, "F1")
 
     def _make_photo(self, menu: QMenu) -> None:
         window = self._window
         self._add(menu, self.tr("&Open with default program"), window.open_outside, "Ctrl+Return")
         self._add(menu, self.tr("&Show in folder"), window.show_in_folder, "Ctrl+Shift+F")
+        self._add(menu, self.tr("&More like this photo"), window.find_like, "Ctrl+M")
         menu.addSeparator()
         self._add(menu, self.tr("Copy &photo"), window.copy_photos, "Ctrl+Shift+C")
         self._add(menu, self.tr("Copy pa&th"), window.copy_paths, "Ctrl+Alt+C")

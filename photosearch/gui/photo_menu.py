@@ -25,6 +25,8 @@ class PhotoMenu(QObject):
     """Acts on rows of the model, loaded or not."""
 
     open_wanted = Signal(int)
+    like_wanted = Signal(object)
+    """A `Hit` that others are to be like."""
     failed = Signal(str)
 
     def __init__(
@@ -46,6 +48,7 @@ class PhotoMenu(QObject):
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         if len(rows) == 1:
             menu.addAction(self.tr("Open"), lambda: self.open_wanted.emit(rows[0]))
+            menu.addAction(self.tr("More like this photo"), lambda: self.find_like(rows))
         else:
             count = self.tr("%Ln selected", None, len(rows))
             menu.addAction(count).setEnabled(False)
@@ -61,6 +64,15 @@ class PhotoMenu(QObject):
         if not paths:
             self.failed.emit(self.tr("No file of this photo is left. Was it moved or deleted?"))
         return paths
+
+    def find_like(self, rows: Sequence[int]) -> None:
+        """Look for photos like the first one."""
+
+        def act(hits: list[Hit]) -> None:
+            for hit in hits:
+                self.like_wanted.emit(hit)
+
+        self._model.fetch(rows[:1], act)
 
     def open_outside(self, rows: Sequence[int]) -> None:
         """Open photos with the desktop's default program."""

@@ -98,7 +98,7 @@ class PhotoPanel(QScrollArea):
         """Show what is known of a photo."""
         at = self.verticalScrollBar().value()
         self.clear()
-        for section in (self._tags(story), self._captions(story)):
+        for section in (self._why(story), self._tags(story), self._captions(story)):
             if section is not None:
                 self._column.insertWidget(len(self._before), section)
                 self._before.append(section)
@@ -110,7 +110,7 @@ class PhotoPanel(QScrollArea):
                 else self.tr("No words yet: this photo waits to be looked at."),
                 quiet=True,
             )
-            self._column.insertWidget(0, nothing)
+            self._column.insertWidget(len(self._before), nothing)
             self._before.append(nothing)
         self.words.set_words(story.details.words)
         self._words_section.setVisible(bool(story.details.words))
@@ -118,6 +118,18 @@ class PhotoPanel(QScrollArea):
         self._column.insertWidget(len(self._before) + 1, facts)
         self._after.append(facts)
         self.verticalScrollBar().setValue(at)
+
+    def _why(self, story: PhotoStory) -> QWidget | None:
+        lines = list(story.why)
+        if story.related:
+            lines.insert(0, self.tr("Without these words, but like photos that have them."))
+        if not lines:
+            return None
+        section = _Section(self.tr("Why it was found"))
+        section.column.setSpacing(4)
+        for line in lines:
+            section.column.addWidget(_label(line))
+        return section
 
     def _tags(self, story: PhotoStory) -> QWidget | None:
         if not story.tags:
@@ -137,7 +149,7 @@ class PhotoPanel(QScrollArea):
         return section
 
     def _choose(self, clause: Clause, exclude: bool) -> None:
-        self.chosen.emit(Clause(clause.text, clause.phrase, exclude), exclude)
+        self.chosen.emit(clause.opposite() if exclude else clause, exclude)
 
     def _captions(self, story: PhotoStory) -> QWidget | None:
         if not story.captions:
@@ -178,6 +190,8 @@ class PhotoPanel(QScrollArea):
         size = f"{locale.toString(photo.width)} × {locale.toString(photo.height)}"
         facts = [
             (self.tr("Date"), text.taken_text(photo.taken_at)),
+            (self.tr("Place"), display_path(photo.place)),
+            (self.tr("Rating"), "★" * photo.stars),
             (self.tr("Camera"), photo.camera),
             (self.tr("Size"), f"{size} · {photo.format}"),
             *((self.tr("File"), _breakable(display_path(path))) for path in photo.paths),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from photosearch.domain import Box, Caption, Clause, PhotoDetails, Query
 from photosearch.gui.text import is_visible
+from photosearch.gui.why_text import why_texts
 
 if TYPE_CHECKING:
     from photosearch.library import PhotoLibrary
@@ -38,11 +39,16 @@ class PhotoTag:
 class PhotoStory:
     """Details of a photo with what matches marked; `boxes_of` says where words were seen.
 
+    `why` says line by line why it was found, if it was searched for; `related` that it has none
+    of the words.
+
     `captions` are those that say something: answers about one view stand together, in the order
     in which they were given.
     """
 
     details: PhotoDetails
+    related: bool
+    why: tuple[str, ...]
     captions: tuple[MarkedCaption, ...]
     tags: tuple[PhotoTag, ...]
     boxes_of: Mapping[str, tuple[Box, ...]]
@@ -53,7 +59,9 @@ def _place(caption: Caption) -> tuple[int, str]:
     return (_PLACES.index(kind) if kind in _PLACES else len(_PLACES), caption.view)
 
 
-def gather(library: PhotoLibrary, photo_id: int, query: Query) -> PhotoStory:
+def gather(
+    library: PhotoLibrary, photo_id: int, query: Query, *, related: bool = False
+) -> PhotoStory:
     """Ask the library all that the panel shows; blocking, some milliseconds."""
     details = library.photo(photo_id, query)
     wanted = Query(tuple(clause for clause in query.clauses if not clause.negated))
@@ -77,7 +85,8 @@ def gather(library: PhotoLibrary, photo_id: int, query: Query) -> PhotoStory:
         PhotoTag(word, score, tuple(views), word in matched)
         for word, (score, views) in sorted(seen.items(), key=lambda item: -item[1][0])
     )
-    return PhotoStory(details, marked, tags, _locate(library, details, captions))
+    why = tuple(why_texts(details.matches))
+    return PhotoStory(details, related, why, marked, tags, _locate(library, details, captions))
 
 
 def _locate(

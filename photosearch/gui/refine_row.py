@@ -46,16 +46,15 @@ class RefineRow(QWidget):
             chip.hide()
             chip.deleteLater()
         self._chips = []
-        about = "≈" if results.refine_is_estimate else ""
         for term in results.refine:
-            count = about + text.count_text(term.count)
+            count = text.about_count_text(term.count, results.refine_is_estimate)
             chip = Chip(Clause(term.word), count_text=count, parent=self)
             chip.chosen.connect(self._choose)
             self._chips.append(chip)
         self._place()
 
     def _choose(self, clause: Clause, exclude: bool) -> None:
-        self.chosen.emit(Clause(clause.text, clause.phrase, exclude), exclude)
+        self.chosen.emit(clause.opposite() if exclude else clause, exclude)
 
     def _place(self) -> None:
         x = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import (
@@ -20,6 +20,7 @@ from PySide6.QtCore import (
 from photosearch.domain import Clause, Hit, Query, SearchResults, TermCount, display_path
 from photosearch.errors import PhotosearchError
 from photosearch.gui.background import Background
+from photosearch.gui.clause_text import completion_clause
 from photosearch.gui.desktop import file_url
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 PAGE_HITS = 200
 _KEPT_PAGES = 40
 _REFINE_WORDS = 24
+_RELATED_HITS = 60
 _DEBOUNCE_MS = 15
 
 HIT_ROLE = Qt.ItemDataRole.UserRole
@@ -42,14 +44,31 @@ class Answer:
     completed: str = ""
 
 
+def _search(library: PhotoLibrary, query: Query) -> SearchResults:
+    """Return the first page, with all related photos behind it where it holds all that match."""
+    results = library.search(query, limit=PAGE_HITS, refine=_REFINE_WORDS)
+    found = results.total + results.partial_total
+    if not query or not 0 < found <= PAGE_HITS:
+        return results
+    behind = library.search(query, limit=_RELATED_HITS, offset=found, related=_RELATED_HITS)
+    known = {hit.photo_id for hit in results.hits}
+    related = tuple(hit for hit in behind.hits if hit.related and hit.photo_id not in known)
+    return replace(
+        results,
+        hits=results.hits + related,
+        related_total=len(related),
+        took_ms=results.took_ms + behind.took_ms,
+    )
+
+
 def _ask(library: PhotoLibrary, clauses: Sequence[Clause], draft: str) -> Answer:
     drafted = library.parse(draft).clauses if draft.strip() else ()
     query = Query(tuple(clauses))
     for clause in drafted:
         query = query.adding(clause)
-    results = library.search(query, limit=PAGE_HITS, refine=_REFINE_WORDS)
-    last = drafted[-1] if drafted else None
-    if results.total or last is None or last.phrase or last.negated or draft[-1:].isspace():
+    last = drafted[-1] if drafted and not draft[-1:].isspace() else None
+    results = _search(library, query)
+    if results.total or last is None or last != Clause(last.text) or last.phrase:
         return Answer(results)
     # The last word may be half typed: show what it is about to become.
     rest = query.without(last)
@@ -57,12 +76,16 @@ def _ask(library: PhotoLibrary, clauses: Sequence[Clause], draft: str) -> Answer
     if not completions or not completions[0].count:
         return Answer(results)
     word = completions[0].word
-    finished = library.search(rest.adding(Clause(word)), limit=PAGE_HITS, refine=_REFINE_WORDS)
+    finished = _search(library, rest.adding(completion_clause(word)))
     return Answer(finished, word) if finished.total else Answer(results)
 
 
+def _matching(results: SearchResults) -> tuple[Hit, ...]:
+    return tuple(hit for hit in results.hits if not hit.related)
+
+
 class ResultsModel(QAbstractListModel):
-    """Rows are hits: full matches first. A row that is not loaded yet has no hit.
+    """Rows are hits: full matches first, related photos last. Those not loaded yet have no hit.
 
     `query` is what the rows answer. All answers are those of the newest search: late ones
     never get in.
@@ -96,11 +119,22 @@ class ResultsModel(QAbstractListModel):
         self.query = Query()
         self.total = 0
         self.partial_total = 0
+        self._related: tuple[Hit, ...] = ()
 
     @property
     def is_busy(self) -> bool:
         """Whether a search is under way."""
         return self._busy
+
+    @property
+    def found_total(self) -> int:
+        """Number of photos that match, in whole or in part."""
+        return self.total + self.partial_total
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """Numbers of full matches, partial ones and related photos, as they follow each other."""
+        return self.total, self.partial_total, len(self._related)
 
     def search(self, clauses: Sequence[Clause], draft: str = "", *, at_once: bool = True) -> None:
         """Search for `clauses` and what `draft` says."""
@@ -141,11 +175,15 @@ class ResultsModel(QAbstractListModel):
         self._serial += 1
         self._loading = False
         self._wanted = range(0)
-        self._pages = {0: results.hits}
-        self.query, self.total = results.query, results.total
-        self.partial_total = results.partial_total
+        self._pages = {0: _matching(results)}
+        self.query = results.query
+        self._take_counts(results)
         self.endResetModel()
         self.answered.emit(answer)
+
+    def _take_counts(self, results: SearchResults) -> None:
+        self.total, self.partial_total = results.total, results.partial_total
+        self._related = tuple(hit for hit in results.hits if hit.related)
 
     def refresh(self) -> None:
         """Ask again, because the library changed, without moving what is looked at."""
@@ -158,8 +196,8 @@ class ResultsModel(QAbstractListModel):
         last = ((self._wanted.stop - 1) // PAGE_HITS) if self._wanted else 0
 
         def ask() -> tuple[SearchResults, dict[int, tuple[Hit, ...]]]:
-            results = self._library.search(query, limit=PAGE_HITS, refine=_REFINE_WORDS)
-            pages = {0: results.hits}
+            results = _search(self._library, query)
+            pages = {0: _matching(results)}
             for page in range(max(1, first), last + 1):
                 start = page * PAGE_HITS
                 pages[page] = self._library.search(query, limit=PAGE_HITS, offset=start).hits
@@ -169,18 +207,20 @@ class ResultsModel(QAbstractListModel):
 
     def _take_refresh(self, news: tuple[SearchResults, dict[int, tuple[Hit, ...]]]) -> None:
         results, pages = news
-        same = results.total == self.total and results.partial_total == self.partial_total
+        related = tuple(hit for hit in results.hits if hit.related)
+        counts = (results.total, results.partial_total, len(related))
+        same = counts == self.counts and related == self._related
         if not same or any(self._pages.get(page) != hits for page, hits in pages.items()):
             self.about_to_refresh.emit()
             self._serial += 1
             self._loading = False
-            before, after = self.rowCount(), results.total + results.partial_total
+            before, after = self.rowCount(), sum(counts)
             if after > before:
                 self.beginInsertRows(QModelIndex(), before, after - 1)
             elif after < before:
                 self.beginRemoveRows(QModelIndex(), after, before - 1)
             self._pages = pages
-            self.total, self.partial_total = results.total, results.partial_total
+            self._take_counts(results)
             if after > before:
                 self.endInsertRows()
             elif after < before:
@@ -191,6 +231,7 @@ class ResultsModel(QAbstractListModel):
 
     def ensure(self, rows: range) -> None:
         """Load the pages of `rows`: what is on screen."""
+        rows = range(rows.start, min(rows.stop, self.found_total))
         self._wanted = rows
         if self._loading or not rows:
             return
@@ -212,7 +253,7 @@ class ResultsModel(QAbstractListModel):
                 at = self._wanted.start // PAGE_HITS if self._wanted else page
                 del self._pages[max(self._pages, key=lambda number: abs(number - at))]
             first = self.index(page * PAGE_HITS, 0)
-            last = self.index(min(self.rowCount(), (page + 1) * PAGE_HITS) - 1, 0)
+            last = self.index(min(self.found_total, (page + 1) * PAGE_HITS) - 1, 0)
             self.dataChanged.emit(first, last)
             self.ensure(self._wanted)
 
@@ -224,6 +265,8 @@ class ResultsModel(QAbstractListModel):
 
     def hit(self, row: int) -> Hit | None:
         """Return the hit at `row` if it is loaded."""
+        if self.found_total <= row < self.rowCount():
+            return self._related[row - self.found_total]
         page = self._pages.get(row // PAGE_HITS, ()) if row >= 0 else ()
         within = row % PAGE_HITS
         return page[within] if within < len(page) else None
@@ -234,6 +277,9 @@ class ResultsModel(QAbstractListModel):
             for within, hit in enumerate(hits):
                 if hit.photo_id == photo_id:
                     return page * PAGE_HITS + within
+        for within, hit in enumerate(self._related):
+            if hit.photo_id == photo_id:
+                return self.found_total + within
         return -1
 
     def fetch(self, rows: Sequence[int], on_done: Callable[[list[Hit]], None]) -> None:
@@ -243,10 +289,14 @@ class ResultsModel(QAbstractListModel):
             on_done([hit for hit in loaded if hit is not None])
             return
         query, pages = self.query, dict(self._pages)
+        related, found_total = self._related, self.found_total
 
         def ask() -> list[Hit]:
-            found = []
+            found: list[Hit] = []
             for row in rows:
+                if row >= found_total:
+                    found += related[row - found_total :][:1]
+                    continue
                 page = row // PAGE_HITS
                 if page not in pages:
                     start = page * PAGE_HITS
@@ -279,7 +329,7 @@ class ResultsModel(QAbstractListModel):
         self._background.submit(ask, on_done)
 
     def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008 - Qt's signature
-        return 0 if parent.isValid() else self.total + self.partial_total
+        return 0 if parent.isValid() else self.found_total + len(self._related)
 
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         hit = self.hit(index.row()) if index.isValid() else None
@@ -290,7 +340,14 @@ class ResultsModel(QAbstractListModel):
         name = display_path(hit.path.name) if hit.path is not None else self.tr("No file left")
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
             return name
+        if role == Qt.ItemDataRole.AccessibleDescriptionRole:
+            return self._standing(hit)
         return None
+
+    def _standing(self, hit: Hit) -> str:
+        if hit.related:
+            return self.tr("related")
+        return self.tr("matches in part, or perhaps") if hit.partial else ""
 
     def flags(self, index: _Index) -> Qt.ItemFlag:
         flag = Qt.ItemFlag

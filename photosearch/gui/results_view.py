@@ -18,6 +18,8 @@ from PySide6.QtCore import (
 from PySide6.QtGui import (
     QContextMenuEvent,
     QDrag,
+    QFontMetrics,
+    QHelpEvent,
     QKeyEvent,
     QMouseEvent,
     QPainter,
@@ -53,11 +55,13 @@ _PREFETCH_PX = 400
 
 
 class ResultsView(QAbstractItemView):
-    """Cells of one size, full matches above a divider, partial ones below."""
+    """Cells of one size: full matches, below a divider partial ones, below another related ones."""
 
     opened = Signal(int)
     """A row was clicked, or Enter was pressed on it."""
     menu_wanted = Signal(QPoint)
+    tip_wanted = Signal(int, QPoint)
+    """The mouse rests on a row, at a place of the screen."""
     typed = Signal(str)
     """Text typed here, which belongs into the search field."""
     escaped = Signal()
@@ -73,7 +77,7 @@ class ResultsView(QAbstractItemView):
         self._size = _DEFAULT_SIZE
         self._fill = True
         self._names = False
-        self._geometry = GridGeometry(1, 0, 0, SIZES_PX[_DEFAULT_SIZE])
+        self._geometry = GridGeometry(1, (0,), SIZES_PX[_DEFAULT_SIZE])
         self._anchor = 0
         self._press: tuple[QPoint, int] | None = None
         self._wheel = 0
@@ -190,8 +194,7 @@ class ResultsView(QAbstractItemView):
         model = self._results
         self._geometry = GridGeometry(
             width=self.viewport().width(),
-            total=model.total,
-            partial=model.partial_total,
+            counts=model.counts,
             target=SIZES_PX[self._size],
             caption=self.fontMetrics().height() + 8 if self._names else 0,
             mirrored=self.layoutDirection() == Qt.LayoutDirection.RightToLeft,
@@ -271,7 +274,7 @@ class ResultsView(QAbstractItemView):
                 state |= QStyle.StateFlag.State_MouseOver
             option.state = state
             self._cells.paint(painter, option, index)
-        self._paint_divider(painter, colours)
+        self._paint_dividers(painter, colours)
         painter.end()
         top = self.verticalOffset()
         height = self.viewport().height()
@@ -280,24 +283,31 @@ class ResultsView(QAbstractItemView):
         )
         self._thumbnails.want(self._cells.misses, self._cells.look)
 
-    def _paint_divider(self, painter: QPainter, colours: QPalette) -> None:
-        area = self._geometry.divider().translated(0, -self.verticalOffset())
-        if area.isEmpty() or not area.intersects(self.viewport().rect()):
-            return
-        count = self._results.partial_total
-        if self._results.total:
-            words = self.tr("%Ln more match(es) in part, or perhaps", None, count)
-        else:
-            words = self.tr("%Ln photo(s) match in part, or perhaps", None, count)
+    def _paint_dividers(self, painter: QPainter, colours: QPalette) -> None:
+        full, partial, _ = self._results.counts
+        count = (
+            self.tr("%Ln more match(es) in part, or perhaps", None, partial)
+            if full
+            else self.tr("%Ln photo(s) match in part, or perhaps", None, partial)
+        )
+        related = self.tr("Related: without these words, but like photos that have them")
         font = painter.font()
         font.setWeight(font.Weight.DemiBold)
         painter.setFont(font)
-        painter.setPen(colours.color(QPalette.ColorRole.PlaceholderText))
-        text = area.adjusted(0, 12, 0, 0)
-        painter.drawText(text, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeading, words)
-        if self._results.total:
-            painter.setPen(colours.color(QPalette.ColorRole.Mid))
-            painter.drawLine(area.left(), area.top() + 8, area.right(), area.top() + 8)
+        metrics = QFontMetrics(font)
+        for number, words in ((1, count), (2, related)):
+            area = self._geometry.divider(number).translated(0, -self.verticalOffset())
+            if area.isEmpty() or not area.intersects(self.viewport().rect()):
+                continue
+            painter.setPen(colours.color(QPalette.ColorRole.PlaceholderText))
+            place = area.adjusted(0, 12, 0, 0)
+            shown = metrics.elidedText(words, Qt.TextElideMode.ElideRight, place.width())
+            painter.drawText(
+                place, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeading, shown
+            )
+            if self._geometry.rect(0).top() < self._geometry.divider(number).top():
+                painter.setPen(colours.color(QPalette.ColorRole.Mid))
+                painter.drawLine(area.left(), area.top() + 8, area.right(), area.top() + 8)
 
     # Mouse
 
@@ -370,6 +380,14 @@ class ResultsView(QAbstractItemView):
             place = self.viewport().mapToGlobal(center)
         self.menu_wanted.emit(place)
 
+    def viewportEvent(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
+            row = self.indexAt(event.pos()).row()
+            if row >= 0:
+                self.tip_wanted.emit(row, event.globalPos())
+            return True
+        return super().viewportEvent(event)
+
     def wheelEvent(self, event: QWheelEvent) -> None:
         if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
             self._wheel += event.angleDelta().y()
@@ -438,7 +456,8 @@ class ResultsView(QAbstractItemView):
             else:
                 self.escaped.emit()
         elif control and event.key() == _KEYS.Key_A:
-            last = self.model().rowCount() - 1
+            # Related photos were not asked for.
+            last = self._results.found_total - 1
             if last >= 0:
                 everything = QItemSelection(self.model().index(0, 0), self.model().index(last, 0))
                 self.selectionModel().select(everything, _Flag.ClearAndSelect)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QPalette
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLineEdit, QSizePolicy, QToolButton
 
-from photosearch.domain import Clause, TermCount
+from photosearch.domain import Clause, Query, TermCount
 from photosearch.gui import icons
 from photosearch.gui.chip import HEIGHT_PX, Chip
+from photosearch.gui.clause_text import completion_clause, liked_photos
 from photosearch.gui.completions import Completions
+from photosearch.gui.draft import completed, read_draft
 from photosearch.gui.flow_box import FlowBox
 
 
@@ -34,6 +36,9 @@ class SearchBar(QFrame):
     """Enter or a comma after this text: it is to become chips."""
     completion_wanted = Signal(str)
     """The word that is being typed, or nothing."""
+    name_wanted = Signal(int)
+    """A photo whose name is not known is to be shown by it: call `set_name`."""
+    help_wanted = Signal()
     left = Signal()
     """The user goes on to the results."""
 
@@ -55,25 +60,34 @@ class SearchBar(QFrame):
         glass.setFixedSize(20, HEIGHT_PX)
         self._glass = glass
         self._paint_glass()
-        self._clear = QToolButton()
-        self._clear.setIcon(icons.icon("close"))
-        self._clear.setFixedSize(HEIGHT_PX, HEIGHT_PX)
-        self._clear.setToolTip(self.tr("Clear the search"))
-        self._clear.setAccessibleName(self.tr("Clear the search"))
-        self._clear.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.names: dict[str, str] = {}
+        """Names of photos by id, as far as they were wanted."""
+        self._clear = self._button("close", self.tr("Clear the search"))
         self._clear.clicked.connect(self.clear)
+        self.help_button = self._button("help", self.tr("What you can type here (F1)"))
+        self.help_button.clicked.connect(self.help_wanted)
         self._flow = FlowBox(spacing=6)
         self._flow.add(self._field)
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 7, 8, 7)
-        row.setSpacing(10)
+        row.setSpacing(6)
         row.addWidget(glass, 0, Qt.AlignmentFlag.AlignTop)
         row.addWidget(self._flow, 1)
-        row.addWidget(self._clear, 0, Qt.AlignmentFlag.AlignTop)
+        for button in (self._clear, self.help_button):
+            row.addWidget(button, 0, Qt.AlignmentFlag.AlignTop)
         policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
         self._show_state()
+
+    def _button(self, icon: str, name: str) -> QToolButton:
+        button = QToolButton()
+        button.setIcon(icons.icon(icon))
+        button.setFixedSize(HEIGHT_PX, HEIGHT_PX)
+        button.setToolTip(name)
+        button.setAccessibleName(name)
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        return button
 
     def clauses(self) -> tuple[Clause, ...]:
         """Return the chips' clauses."""
@@ -97,8 +111,7 @@ class SearchBar(QFrame):
         """
         held = list(self.clauses())
         for clause in clauses:
-            opposite = Clause(clause.text, clause.phrase, not clause.negated)
-            held = [c for c in held if c not in (clause, opposite)] + [clause]
+            held = [c for c in held if c not in (clause, clause.opposite())] + [clause]
         if typed and self._field.text().startswith(typed):
             self._field.setText(self._field.text()[len(typed) :].lstrip(", "))
         self._rebuild(held)
@@ -113,6 +126,26 @@ class SearchBar(QFrame):
     def clear(self) -> None:
         """Empty the query."""
         self.set_clauses(())
+        self._field.setFocus()
+
+    def set_name(self, photo_id: int, name: str) -> None:
+        """Show the photo by its name wherever the query speaks of it."""
+        self.names[str(photo_id)] = name
+        for chip in self._chips:
+            if str(photo_id) in liked_photos(chip.clause):
+                chip.set_names(self.names)
+        self._flow.refresh()
+
+    def edit_all(self) -> None:
+        """Turn all chips into text."""
+        draft = f"{Query(self.clauses())} {self._closed_draft()}".strip()
+        self.set_clauses((), draft)
+        self._field.setFocus()
+
+    def put(self, typed: str) -> None:
+        """Put text behind what is typed already."""
+        draft = f"{self._closed_draft()} {typed}".strip()
+        self.set_clauses(self.clauses(), draft)
         self._field.setFocus()
 
     def type_ahead(self, typed: str) -> None:
@@ -143,15 +176,26 @@ class SearchBar(QFrame):
         self._completions.offer(terms if self._field.hasFocus() else (), self._field)
 
     def _typed_word(self) -> str:
-        words = self._field.text()[: self._field.cursorPosition()].split(" ")
-        return words[-1].lstrip("-\"'") if words else ""
+        return read_draft(self._field.text()[: self._field.cursorPosition()]).word
 
     def _complete(self, word: str) -> None:
-        head, _, last = self._field.text().rpartition(" ")
-        sign = "-" if last.startswith("-") else ""
-        self._field.setText(f"{head} {sign}{word}".lstrip())
+        cursor = self._field.cursorPosition()
+        draft = read_draft(self._field.text()[:cursor])
+        within_quotes = draft.quoted and not draft.valued
+        whole = word if within_quotes else str(completion_clause(word))
+        typed, cursor = completed(self._field.text(), cursor, whole)
+        self._field.setText(typed)
+        self._field.setCursorPosition(cursor)
         self._hide_completions()
-        self._enter()
+        if read_draft(typed).is_open:
+            self._tell(False)
+        else:
+            self._enter()
+
+    def _closed_draft(self) -> str:
+        """Return the draft such that what follows it does not fall into its quotes."""
+        draft = read_draft(self._field.text())
+        return draft.text + '"' * draft.quoted + ")" * draft.depth
 
     def _enter(self) -> None:
         self._hide_completions()
@@ -166,8 +210,9 @@ class SearchBar(QFrame):
             self._completions.hide()
 
     def _on_typed(self, _typed: str = "") -> None:
-        if self._field.text().endswith(",") and self._field.text().count('"') % 2 == 0:
-            self._field.setText(self._field.text().rstrip(", "))
+        typed = self._field.text()
+        if typed.endswith(",") and not read_draft(typed).is_open:
+            self._field.setText(typed.rstrip(", "))
             if self._field.text():
                 self._enter()
             return
@@ -186,14 +231,18 @@ class SearchBar(QFrame):
         hint = self.tr("Search by what is in the photo, such as dog beach")
         self._field.setPlaceholderText("" if self._chips else hint)
 
-    def _rebuild(self, clauses: Sequence[Clause]) -> None:
-        if tuple(clauses) == self.clauses():
+    def _rebuild(self, clauses: Iterable[Clause]) -> None:
+        clauses = tuple(clauses)
+        if clauses == self.clauses():
             return
         for chip in self._chips:
             self._flow.remove(chip)
         self._chips = []
         for clause in clauses:
-            chip = Chip(clause, removable=True)
+            chip = Chip(clause, removable=True, names=self.names)
+            for photo_id in liked_photos(clause):
+                if photo_id not in self.names:
+                    self.name_wanted.emit(int(photo_id))
             chip.removed.connect(self.remove)
             chip.chosen.connect(self._on_chip)
             chip.edit_wanted.connect(self._edit)
@@ -202,16 +251,16 @@ class SearchBar(QFrame):
             self._chips.append(chip)
         self.updateGeometry()
 
-    def _on_chip(self, clause: Clause, turn: bool) -> None:
-        if turn:
-            turned = Clause(clause.text, clause.phrase, not clause.negated)
-            self._rebuild([turned if c == clause else c for c in self.clauses()])
-            self._tell(True)
-        else:
-            self._edit(clause)
+    def _on_chip(self, clause: Clause, _turn: bool) -> None:
+        held = list(self.clauses())
+        at = held.index(clause)
+        held[at] = clause.opposite()
+        self._rebuild(dict.fromkeys(held))
+        self._chips[min(at, len(self._chips) - 1)].setFocus()
+        self._tell(True)
 
     def _edit(self, clause: Clause) -> None:
-        draft = f"{self._field.text()} {clause}".strip()
+        draft = f"{self._closed_draft()} {clause}".strip()
         self.set_clauses([c for c in self.clauses() if c != clause], draft)
         self._field.setFocus()
 

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import (
-    QHBoxLayout,
+    QFrame,
     QLabel,
     QProgressBar,
     QPushButton,
+    QScrollArea,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 
 from photosearch.domain import Clause
-from photosearch.gui import icons
+from photosearch.gui import icons, text
 from photosearch.gui.chip import Chip
+from photosearch.gui.clause_text import NO_NAMES, said
+from photosearch.gui.flow_box import FlowBox
 
 _ICON_PX = 56
 _TEXT_PX = 440
 
 
-class StatePage(QWidget):
+class StatePage(QScrollArea):
     """An icon, a title, a sentence, and buttons for what can be done now."""
 
     def __init__(self, icon: str) -> None:
@@ -46,10 +49,11 @@ class StatePage(QWidget):
         self.progress.setTextVisible(False)
         self.progress.setFixedWidth(240)
         self.progress.hide()
-        self._buttons = QHBoxLayout()
-        self._buttons.setSpacing(8)
+        self._buttons = FlowBox(centred=True)
+        self._buttons.hide()
         self.buttons: list[QWidget] = []
-        column = QVBoxLayout(self)
+        page = QWidget()
+        column = QVBoxLayout(page)
         column.setContentsMargins(24, 24, 24, 24)
         column.setSpacing(8)
         column.addStretch(2)
@@ -57,9 +61,16 @@ class StatePage(QWidget):
             column.addWidget(widget, 0, Qt.AlignmentFlag.AlignHCenter)
         column.addSpacing(8)
         column.addWidget(self.progress, 0, Qt.AlignmentFlag.AlignHCenter)
-        column.addLayout(self._buttons)
+        column.addWidget(self._buttons)
         column.addStretch(3)
+        # Many words to drop must not take the room of the search bar.
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setWidgetResizable(True)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setWidget(page)
+        for plain in (page, self.viewport()):
+            plain.setAutoFillBackground(False)
         self._paint_icon()
 
     def say(self, title: str, body: str) -> None:
@@ -82,27 +93,32 @@ class StatePage(QWidget):
             widgets.append(button)
         self._set_buttons(widgets)
 
-    def offer_chips(self, clauses: Sequence[Clause], without: Callable[[Clause], object]) -> None:
-        """Replace the buttons by chips whose × or click drops a word."""
+    def offer_chips(
+        self,
+        clauses: Sequence[Clause],
+        without: Callable[[Clause], object],
+        names: Mapping[str, str] = NO_NAMES,
+    ) -> None:
+        """Replace the buttons by chips whose × or click drops a clause."""
         widgets: list[QWidget] = []
         for clause in clauses:
-            chip = Chip(clause, removable=True)
-            chip.setAccessibleName(self.tr("Search without %1").replace("%1", clause.text))
-            chip.removed.connect(without)
-            chip.chosen.connect(lambda dropped, _exclude: without(dropped))
+            chip = Chip(clause, removable=True, names=names)
+            name = self.tr("Search without %1").replace("%1", said(clause, names))
+            chip.setAccessibleName(name)
+            chip.setAccessibleDescription("")
+            chip.setToolTip(text.plain_tooltip(name))
+            for asked in (chip.removed, chip.edit_wanted):
+                asked.connect(without)
+            chip.clicked.connect(lambda _checked=False, clause=clause: without(clause))
             widgets.append(chip)
         self._set_buttons(widgets)
 
     def _set_buttons(self, widgets: list[QWidget]) -> None:
-        while self._buttons.count():
-            item = self._buttons.takeAt(0)
-            if item is not None and (old := item.widget()) is not None:
-                old.hide()
-                old.deleteLater()
-        self._buttons.addStretch(1)
+        for old in self.buttons:
+            self._buttons.remove(old)
         for widget in widgets:
-            self._buttons.addWidget(widget)
-        self._buttons.addStretch(1)
+            self._buttons.add(widget)
+        self._buttons.setVisible(bool(widgets))
         self.buttons = widgets
 
     def _paint_icon(self) -> None:

@@ -18,6 +18,7 @@ _BIDI_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 # Qt looks plural forms up in the translation even for the language of the source.
 ENGLISH_PLURALS = {
     "%Ln photo(s)": ("%Ln photo", "%Ln photos"),
+    "%Ln photo(s) match": ("%Ln photo matches", "%Ln photos match"),
     "%Ln photo(s) match all words": ("%Ln photo matches all words", "%Ln photos match all words"),
     "%Ln more match(es) in part, or perhaps": (
         "%Ln more matches in part, or perhaps",
@@ -26,6 +27,14 @@ ENGLISH_PLURALS = {
     "%Ln photo(s) match in part, or perhaps": (
         "%Ln photo matches in part, or perhaps",
         "%Ln photos match in part, or perhaps",
+    ),
+    "in the whole photo and %Ln part(s) of it": (
+        "in the whole photo and %Ln part of it",
+        "in the whole photo and %Ln parts of it",
+    ),
+    "in %Ln part(s) of the photo": (
+        "in %Ln part of the photo",
+        "in %Ln parts of the photo",
     ),
     "%Ln selected": ("%Ln selected", "%Ln selected"),
     "%Ln problem(s)": ("%Ln problem", "%Ln problems"),
@@ -81,6 +90,14 @@ def plain_label(text: str) -> str:
     return text.replace("&", "&&")
 
 
+def one_line(text: str) -> str:
+    """Return `text` on a line, without what could reorder what stands around it."""
+    plain = display_path(" ".join(text.split()))
+    # Arabic between Latin words would turn their order round.
+    isolated = any(unicodedata.bidirectional(ch) in ("R", "AL") for ch in plain)
+    return f"\u2068{plain}\u2069" if isolated else plain
+
+
 def path_text(path: Path) -> str:
     """Return the path for the clipboard: as it is, undecodable bytes replaced."""
     return os.fsencode(path).decode("utf-8", "replace")
@@ -97,6 +114,11 @@ def folder_text(path: Path) -> str:
 def count_text(number: int) -> str:
     """Return the number as the locale groups its digits."""
     return QLocale().toString(number)
+
+
+def about_count_text(number: int, is_estimate: bool) -> str:
+    """Return the number, marked where it is only about right."""
+    return ("≈\u202f" if is_estimate else "") + count_text(number)
 
 
 def took_text(took_ms: float) -> str:

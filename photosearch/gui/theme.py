@@ -82,6 +82,10 @@ QPushButton[quiet="true"] {{ background: transparent; border-color: transparent;
   padding: 4px 8px; }}
 QPushButton[quiet="true"]:hover {{ background: {hover}; }}
 QPushButton[quiet="true"]:focus {{ border-color: {accent}; }}
+QPushButton[link="true"] {{ background: transparent; border-color: transparent; color: {accent};
+  padding: 4px 6px; text-align: left; }}
+QPushButton[link="true"]:hover {{ background: {hover}; }}
+QPushButton[link="true"]:focus {{ border-color: {accent}; }}
 QPushButton[primary="true"] {{ background: {accent}; color: {on_accent}; border-color: {accent};
   font-weight: 600; }}
 QPushButton[primary="true"]:focus {{ border: 2px solid {text}; padding: 6px 15px; }}

@@ -36,6 +36,8 @@ class Viewer(QWidget):
     """Back to the grid, from this row."""
     chosen = Signal(object, bool)
     menu_wanted = Signal(QPoint)
+    like_wanted = Signal(object)
+    """A `Hit` that others are to be like."""
     panel_toggled = Signal(bool)
 
     def __init__(self, library: PhotoLibrary, background: Background, model: ResultsModel) -> None:
@@ -60,11 +62,20 @@ class Viewer(QWidget):
         )
         self.previous_button = self._button("back", self.tr("Previous photo"), self.show_previous)
         self.next_button = self._button("forward", self.tr("Next photo"), self.show_next)
+        self.like_button = self._button(
+            "like", self.tr("More like this photo (Ctrl+M)"), self._ask_for_like
+        )
         self.panel_button = self._button("info", self.tr("About this photo (I)"), None)
         self.panel_button.setCheckable(True)
         self.panel_button.setChecked(True)
         self.panel_button.toggled.connect(self._show_panel)
+        self._lay_out()
+        self.setFocusProxy(self.canvas)
+        self._looking = self._make_timer()
+        model.dataChanged.connect(self._on_rows_loaded)
+        model.refreshed.connect(self._on_refreshed)
 
+    def _lay_out(self) -> None:
         bar = QFrame()
         bar.setObjectName("viewerBar")
         line = QHBoxLayout(bar)
@@ -77,6 +88,7 @@ class Viewer(QWidget):
         line.addWidget(self.previous_button)
         line.addWidget(self.next_button)
         line.addSpacing(8)
+        line.addWidget(self.like_button)
         line.addWidget(self.panel_button)
         middle = QHBoxLayout()
         middle.setContentsMargins(0, 0, 0, 0)
@@ -88,10 +100,6 @@ class Viewer(QWidget):
         column.setSpacing(0)
         column.addWidget(bar)
         column.addLayout(middle, 1)
-        self.setFocusProxy(self.canvas)
-        self._looking = self._make_timer()
-        model.dataChanged.connect(self._on_rows_loaded)
-        model.refreshed.connect(self._on_refreshed)
 
     def _button(self, icon: str, name: str, action: object) -> QToolButton:
         button = QToolButton()
@@ -154,6 +162,10 @@ class Viewer(QWidget):
         """Go one photo back."""
         self.open(self._row - 1)
 
+    def _ask_for_like(self) -> None:
+        if self._hit is not None:
+            self.like_wanted.emit(self._hit)
+
     def close_viewer(self) -> None:
         """Go back to the grid."""
         row, self._row, self._hit = self._row, -1, None
@@ -164,10 +176,12 @@ class Viewer(QWidget):
         self.closed.emit(row)
 
     def _show_position(self) -> None:
-        count = self._model.rowCount()
-        numbers = (text.count_text(self._row + 1), text.count_text(count))
+        count, found = self._model.rowCount(), self._model.found_total
+        related = self._row >= found
+        words = self.tr("related, %1 of %2") if related else self.tr("%1 of %2")
+        number, total = (self._row - found, count - found) if related else (self._row, found)
         self._position.setText(
-            self.tr("%1 of %2").replace("%1", numbers[0]).replace("%2", numbers[1])
+            words.replace("%1", text.count_text(number + 1)).replace("%2", text.count_text(total))
         )
         self.previous_button.setEnabled(self._row > 0)
         self.next_button.setEnabled(self._row + 1 < count)
@@ -208,9 +222,11 @@ class Viewer(QWidget):
     def _ask_story(self) -> None:
         if self._hit is None:
             return
-        library, photo_id, query = self._library, self._hit.photo_id, self._model.query
+        library, hit, query = self._library, self._hit, self._model.query
         self._background.submit(
-            lambda: gather(library, photo_id, query), self._take_story, channel="viewer-story"
+            lambda: gather(library, hit.photo_id, query, related=hit.related),
+            self._take_story,
+            channel="viewer-story",
         )
 
     def _take_thumbnail(self, picture: QImage) -> None:

@@ -82,8 +82,7 @@ def test_many_chips_wrap_within_the_bar(person):
     person.search(" ".join(f"word{n}" for n in range(12)))
     bar = person.browse.bar
     person.wait(lambda: bar.height() > 60)
-    for chip in bar._chips:
-        assert bar.rect().contains(chip.geometry())
+    person.wait(lambda: all(bar.rect().contains(chip.geometry()) for chip in bar._chips))
     assert not overlapping([*bar._chips, bar._field])
 
 

@@ -13,9 +13,12 @@ from photosearch.storage.photo_store import PhotoStore
 
 
 @pytest.mark.parametrize("width", [200, 641, 1024, 1920, 3840])
-@pytest.mark.parametrize(("total", "partial"), [(0, 0), (1, 0), (0, 7), (13, 5), (1_000_000, 3)])
-def test_cells_fill_the_width_and_never_overlap(width, total, partial):
-    grid = GridGeometry(width, total, partial, 184)
+@pytest.mark.parametrize(
+    "counts",
+    [(0, 0, 0), (1, 0, 0), (0, 7, 0), (13, 5, 0), (13, 5, 9), (4, 0, 60), (0, 2, 3), (10**6, 3, 0)],
+)
+def test_cells_fill_the_width_and_never_overlap(width, counts):
+    grid = GridGeometry(width, counts, 184)
     rows = [*range(min(40, grid.count)), *range(max(0, grid.count - 40), grid.count)]
     for row in rows:
         rect = grid.rect(row)
@@ -23,18 +26,22 @@ def test_cells_fill_the_width_and_never_overlap(width, total, partial):
         assert rect.bottom() < grid.height
         assert grid.row_at(rect.center().x(), rect.center().y()) == row
         assert row in grid.rows_between(rect.top(), rect.bottom())
-        assert not rect.intersects(grid.divider())
+        assert not any(rect.intersects(grid.divider(number)) for number in range(3))
     for row in rows[1:]:
         assert not grid.rect(row).intersects(grid.rect(row - 1))
-    if total > grid.columns > 1:
+    for number in (1, 2):
+        assert grid.divider(number).isEmpty() == (not counts[number])
+    if counts[0] > grid.columns > 1:
         last = grid.rect(grid.columns - 1)
         assert last.right() == width - 16 - 1
     assert len(grid.rows_between(0, 1000)) <= (1000 // grid.pitch + 2) * grid.columns
 
 
-@pytest.mark.parametrize(("total", "partial"), [(5, 0), (13, 5), (0, 9), (8, 1), (3, 30)])
-def test_down_and_up_come_back(total, partial):
-    grid = GridGeometry(900, total, partial, 184)
+@pytest.mark.parametrize(
+    "counts", [(5, 0, 0), (13, 5, 0), (0, 9, 0), (8, 1, 0), (3, 30, 0), (3, 1, 7), (6, 0, 2)]
+)
+def test_down_and_up_come_back(counts):
+    grid = GridGeometry(900, counts, 184)
     row = 0
     for _ in range(40):
         row = grid.next_row(row, 1)
@@ -45,7 +52,7 @@ def test_down_and_up_come_back(total, partial):
 
 
 def test_right_to_left_begins_at_the_right():
-    grid = GridGeometry(900, 10, 0, 184, mirrored=True)
+    grid = GridGeometry(900, (10, 0, 0), 184, mirrored=True)
     assert grid.rect(0).left() > grid.rect(1).left()
 
 

@@ -231,7 +231,7 @@ def test_partial_matches_come_after_a_heading(person):
     person.search("dog frisbee")
     assert (model.total, model.partial_total) == (1, 2)
     view = person.browse.view
-    divider = view._geometry.divider()
+    divider = view._geometry.divider(1)
     assert view._geometry.rect(0).bottom() < divider.top()
     assert divider.bottom() < view._geometry.rect(1).top()
 
@@ -360,7 +360,8 @@ def test_photos_are_dragged_out_as_files(person, folder):
 def test_the_menu_of_photos_offers_what_can_be_done(person):
     menu = person.window.photo_menu.menu([0])
     assert [action.text() for action in menu.actions() if action.text()] == [
-        "Open", "Open with default program", "Show in folder", "Copy photo", "Copy path",
+        "Open", "More like this photo", "Open with default program", "Show in folder", "Copy photo",
+        "Copy path",
     ]  # fmt: skip
     menu.actions()[0].trigger()
     menu.close()

@@ -1,0 +1,63 @@
+"""What is being typed at the cursor, as far as quotes and parentheses tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_QUOTES = frozenset('"“”„‟«»＂')
+_BREAKS = frozenset(" \t\u3000()（）|｜")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The text up to a cursor: the word there begins at `start`, without signs before it.
+
+    `quoted` is True inside quotes, `valued` inside those of a field's value, which is one word
+    with it; `depth` counts the parentheses that are open.
+    """
+
+    text: str
+    start: int
+    quoted: bool
+    valued: bool
+    depth: int
+
+    @property
+    def word(self) -> str:
+        """The word that is being typed, a field's quotes left out."""
+        typed = self.text[self.start :]
+        return "".join(ch for ch in typed if ch not in _QUOTES) if self.valued else typed
+
+    @property
+    def is_open(self) -> bool:
+        """Whether quotes or parentheses wait to be closed."""
+        return self.quoted or self.depth > 0
+
+
+def read_draft(text: str) -> Draft:
+    """Read `text` up to the cursor."""
+    start, depth = 0, 0
+    quoted = valued = False
+    for at, ch in enumerate(text):
+        if ch in _QUOTES:
+            quoted = not quoted
+            valued = quoted and at > start and text[at - 1] == ":"
+            if not valued:
+                start = at + 1
+        elif ch in _BREAKS and not (quoted and (valued or not ch.isspace())):
+            start = at + 1
+            depth += (ch in "(（") - (ch in ")）" and depth > 0)
+        elif ch == "-" and at == start and not quoted:
+            start = at + 1
+    return Draft(text, start, quoted, valued, depth)
+
+
+def completed(text: str, cursor: int, word: str) -> tuple[str, int]:
+    """Return `text` with the word at `cursor` replaced by `word`, and the cursor behind it."""
+    draft = read_draft(text[:cursor])
+    end = cursor
+    while end < len(text) and text[end] not in _BREAKS and text[end] not in _QUOTES:
+        end += 1
+    if draft.valued and text[end : end + 1] in _QUOTES:
+        end += 1
+    return text[: draft.start] + word + text[end:], draft.start + len(word)
