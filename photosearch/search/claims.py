@@ -80,14 +80,16 @@ def unsure_spans(text: str) -> list[Span]:
     lower = text.lower()
     if len(lower) != len(text):  # "İ" grows, and would move all that follows
         lower = "".join(low if len(low := ch.lower()) == 1 else ch for ch in text)
+    lower = lower.replace("\u2019", "'")
     found = [Span(start, end, Certainty.WRITTEN) for start, end in _writing(text)]
     for span in found:
         # Hidden from the rules; its full stop may be the sentence's.
         hidden = re.sub(r"[^.!?\s]", "_", lower[span.start : span.end])
         lower = lower[: span.start] + hidden + lower[span.end :]
-    if _CUE.search(lower):
+    if _may_have_cue(lower):
         for sentence in _SENTENCE.finditer(lower):
-            found += _sentence_spans(lower, sentence.start(), sentence.end())
+            if _may_have_cue(sentence.group()):
+                found += _sentence_spans(lower, sentence.start(), sentence.end())
     return found
 
 
@@ -137,69 +139,73 @@ def _writing(text: str) -> list[tuple[int, int]]:
 
 # -- Denial and doubt
 
-_BE = r"(?:is|are|was|were|be|been|being)"
-_NOT = r"(?:\bnot|n['’]t)"
-_CAN_NOT = r"\b(?:can ?not|can['’]t|could not|couldn['’]t)"
-_SIGN_OF = (
-    r"(?: (?:visible|clear|apparent|obvious|discernible))?"
-    r" (?:signs?|evidence|traces?|hints?|indications?|presence) of(?: any)?"
+# What a cue begins with: few sentences have any such word, and the others take no time.
+_FIRST_WORDS = frozenset(
+    """
+absence absent ambiguous appear appeared appearing appears as bare barren can can't cannot clear
+could couldn't devoid difficult either empty free hard imply implies implying indicate indicates
+indicating instead lack lacked lacking lacks likely looking look looks may maybe might missing
+mistaken neither no nor not nothing nowhere perhaps possibly potentially presumably probably rather
+resemble resembles resembling seem seemed seeming seems shaped some suggest suggesting suggests
+uncertain unclear unknown unsure void whether without
+""".split()  # noqa: SIM905 - a word list reads best as words
 )
-# In order: of those that begin at one place the first counts. Cues that deny nothing come first.
+_NOT = r"(?:not|n't)"
+_CAN_NOT = r"(?:can ?not|can't|could ?n[o']t)"
+# In order: of the cues that begin at one place the first counts; "none" denies nothing.
 _RULES = (
     (
         "none",
-        r"\bno longer\b|\bnot only\b|\bno doubt\b|\bwithout (?:a |any )?doubt\b|\bnothing but\b"
-        r"|\bnot just\b|\bnot (?:simply|merely)\b|\bno (?:more|less|fewer) than\b|\bno matter\b"
-        r"|\bno wonder\b|\bnot to mention\b|\bwith (?:and|or) without\b|\bno ?one\b|\bby no means\b"
+        r"no (?:longer|doubt|matter|wonder|means)\b|no (?:more|less|fewer) than\b|no ?one\b"
+        r"|(?:without (?:a |any )?doubt|nothing but)\b"
+        r"|(?<=\bwith and )without\b|(?<=\bwith or )without\b"
         rf"|{_CAN_NOT} help\b(?: but)?"
-        rf"|{_NOT} (?:far|too|very|so|quite|all|every|always|many|much|yet|even|necessarily)\b"
-        rf"|{_NOT} (?:clearly|fully|completely|entirely|easily|directly|prominently)\b"
-        rf"|{_NOT} (?:an? )?(?:usual|unusual|common|uncommon|typical|rare|surprising)"
-        r"(?:ly)?\b"
+        rf"|{_NOT} (?:only|just|simply|merely|to mention|far|too|very|so|quite|all|every|always"
+        r"|many|much|yet|even|necessarily|clearly|fully|completely|entirely|easily|directly|prominently"
+        r"|(?:an? )?(?:un)?(?:usual|common)(?:ly)?|typical(?:ly)?|rare(?:ly)?|surprising(?:ly)?)\b"
         # "a no parking area", "no parking sign": its name, not what is missing.
-        r"|\b(?:a|an|the|this|that|two|several) no\b"
-        r"|\bno[- ](?:[a-z-]+ ){0,2}(?:signs?|zones?|areas?|notices?|symbols?)\b(?! of)"
-        r"|\bno-\w+",
+        r"|(?:(?<=\ba )|(?<=\ban )|(?<=\bthe )|(?<=\bthis )|(?<=\btwo ))no\b"
+        r"|no[- ](?:[a-z-]+ ){0,2}(?:signs?|zones?|areas?|notices?|symbols?)\b(?! of)|no-\w+",
     ),
     (
         "back",
-        rf"\b{_BE}(?: not|n['’]t)(?: (?:currently|actually|really))?"
+        rf"{_NOT}(?: (?:currently|actually|really))?"
         r" (?:visible|present|seen|shown|pictured|depicted|included|there"
         r"|in (?:view|sight|the (?:picture|image|photo|photograph|frame|scene|shot)))\b"
-        rf"|{_CAN_NOT} be (?:seen|found|spotted|made out)\b"
-        rf"|\b{_BE} (?:absent|missing(?! (?:a|an|its|his|her|their|one|some|the)\b)|nowhere)\b",
+        rf"|{_CAN_NOT} be (?:seen|found|spotted|made out)\b|absent\b|nowhere\b"
+        r"|missing\b(?! (?:a|an|its|his|her|their|one|some|the)\b)",
     ),
     (
         "doubt",
-        r"\b(?:unclear|uncertain|unknown|unsure|ambiguous|hard to (?:tell|say)"
+        r"(?:unclear|uncertain|unknown|unsure|ambiguous|hard to (?:tell|say)"
         rf"|difficult to (?:tell|say|determine|see)|{_NOT} (?:clear|certain|sure|possible to \w+)"
-        rf"|{_CAN_NOT} (?:tell|say|determine|be determined|be sure))"
+        rf"|{_CAN_NOT} (?:tell|say|determine|be determined|be sure))\b"
         r"(?: (?:whether|if|what|exactly|which|who)\b)*"
-        r"|\bwhether\b|\bpossibly\b|\bperhaps\b|\bmaybe\b|\bmight\b|\bmay(?= [a-z])(?! \d)"
-        r"|\bcould (?:also |possibly |potentially )?(?:be|have|represent)\b|\bpotentially\b"
-        r"|\bmistaken for\b|\beither(?= (?:an?|the|some)\b)",
+        r"|(?:whether|possibly|perhaps|maybe|might|potentially|mistaken for)\b|may(?= [a-z])"
+        r"|could (?:also |possibly |potentially )?(?:be|have|represent)\b"
+        r"|either(?= (?:an?|the|some)\b)",
     ),
     (
         "hedge",
-        r"\b(?:appear|seem)(?:s|ed|ing)? to (?:be|have|show|depict)\b|\b(?:looks?|looking) like\b"
-        r"|\blikely\b|\bprobably\b|\bpresumably\b|\bresembl(?:es?|ing)\b|\bas (?:if|though)\b"
-        r"|\bshaped like\b|\bsome (?:kind|sort) of\b|\bsuggest(?:s|ing)?\b|\bindicat(?:es?|ing)\b"
-        r"|\bimpl(?:y|ies|ying)\b|\bsuch as\b(?=[^.;]*\bmight\b)",
+        r"(?:appear|seem)(?:s|ed|ing)? to (?:be|have|show|depict)\b|look(?:s|ing)? like\b"
+        r"|(?:likely|probably|presumably|resembl(?:e|es|ing)|as (?:if|though)|shaped like"
+        r"|some (?:kind|sort) of|suggest(?:s|ing)?|indicat(?:e|es|ing)|impl(?:y|ies|ying))\b",
     ),
     (
         "deny",
-        rf"\b(?:no|without){_SIGN_OF}"
-        rf"|\bwithout(?: any| a| an)?\b|\bno(?: visible| other)?(?= \w)"
+        r"(?:no|without)(?: (?:visible|clear|apparent|obvious|discernible))?"
+        r" (?:signs?|evidence|traces?|hints?|indications?|presence) of(?: any)?\b"
+        r"|without(?: any| an?)?\b|no(?: visible| other)?(?= \w)"
         rf"|{_NOT} (?:appear|seem) to (?:be|have|show|contain|include)\b"
-        rf"|{_NOT}(?= \w)|\bneither\b|\bnor\b"
-        r"|\black(?:s|ed|ing)?\b(?: of)?(?: any)?|\b(?:absence|lack) of\b|\bdevoid of\b"
-        r"|\b(?:free|empty|void|bare|clear|barren) of(?! charge)(?: any)?"
-        r"|\brather than\b|\binstead of\b|\bmissing(?= (?:a|an|its|his|her|their|one|some)\b)",
+        rf"|{_NOT}(?= \w)|(?:neither|nor)\b|lack(?:s|ed|ing)?\b(?: of)?(?: any)?|absence of\b"
+        r"|(?:devoid|free|empty|void|bare|clear|barren) of(?! charge)(?: any)?\b"
+        r"|rather than\b|instead of\b|missing(?= (?:a|an|its|his|her|their|one|some)\b)",
     ),
 )
 _CUE = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _RULES))
+_PART = re.compile(r"[a-z']+")
 _SENTENCE = re.compile(r"[^.!?\n]+(?:[.!?](?!\s|$)[^.!?\n]*)*")
-_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*|[,;:()\u2013\u2014]|(?<=\s)-(?=\s)")
+_WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*|[,;:()\u2013\u2014]|(?<=\s)-(?=\s)")
 
 _PREPOSITIONS = frozenset(
     """
@@ -217,6 +223,7 @@ he i it she they we you due
 """.split()  # noqa: SIM905
 )
 _VERBS_OF_HAVING = frozenset(("be", "been", "being", "contain", "have", "include"))
+_BEING = frozenset(("is", "are", "was", "were", "be", "been", "isn", "aren", "wasn", "weren"))
 _DEFINITE = frozenset("the this that these those its his her their him them it".split())  # noqa: SIM905
 _INDEFINITE = frozenset("a an another any some one two three several".split())  # noqa: SIM905
 _ENDS = frozenset(";:()\u2013\u2014-")
@@ -233,9 +240,28 @@ _LONGEST_DENIED = 6
 _LONGEST_LIST_ITEM = 3
 
 
+def _may_have_cue(text: str) -> bool:
+    return "n't" in text or not _FIRST_WORDS.isdisjoint(_PART.findall(text))
+
+
+def _cues(text: str, start: int, end: int) -> Iterator[re.Match[str]]:
+    """Yield the cues of a sentence in order; where one ends the next may begin."""
+    after = start
+    for part in _PART.finditer(text, start, end):
+        word = part.group()
+        at = part.end() - 3 if word.endswith("n't") and word not in _FIRST_WORDS else part.start()
+        if (
+            at >= after
+            and (word in _FIRST_WORDS or at != part.start())
+            and (cue := _CUE.match(text, at, end))
+        ):
+            after = cue.end()
+            yield cue
+
+
 def _sentence_spans(text: str, start: int, end: int) -> Iterator[Span]:
     """Yield what the cues in `text[start:end]`, one sentence in small letters, make unsure."""
-    for cue in _CUE.finditer(text, start, end):
+    for cue in _cues(text, start, end):
         match cue.lastgroup:
             case "deny":
                 yield from _denied(text, cue.end(), end)
@@ -296,8 +322,11 @@ def _goes_on(words: list[re.Match[str]], comma: int) -> bool:
 
 def _denied_before(text: str, start: int, end: int) -> Iterator[Span]:
     """Yield the subject that stands before `end`, without what follows its head."""
+    words = list(_WORD.finditer(text, start, end))
+    while words and (words[-1].group() in _BEING):
+        words.pop()
     subject: list[re.Match[str]] = []
-    for match in _WORD.finditer(text, start, end):
+    for match in words:
         word = match.group()
         if word == "," or word in _ENDS or word in _CLAUSE_WORDS:
             subject.clear()

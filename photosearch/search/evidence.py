@@ -63,10 +63,6 @@ class Weights:
         """Return the weight that makes a term so strong by itself."""
         return math.pow(strength / self.mention, 1 / self.growth)
 
-    def share(self, relation: Relation) -> float:
-        """Return how much of a mention's weight counts for what it entails."""
-        return self.synonym if relation.through is Through.SYNONYM else self.broader
-
 
 MEASURED = Weights()
 """What tests/benchmarks/evidence_quality.py found best."""
@@ -129,12 +125,14 @@ def evidence(photo: PhotoText, *, lexicon: bool = True, weights: Weights = MEASU
             (in_whole if mention.view == WHOLE else in_crops).add(mention.term)
     if lexicon:
         neighbours = neighbours_of(found)
+        related = {term: entailed(term, neighbours) for _, term in entailing}
         for (is_doubtful, term), weight in entailing.items():
             gained = doubtful if is_doubtful else sure
-            for relation in entailed(term, neighbours):
-                gained[relation.term] += weight * weights.share(relation)
+            by_synonym, by_broader = weight * weights.synonym, weight * weights.broader
+            for relation in related[term]:
+                gained[relation.term] += by_broader if relation.steps else by_synonym
         for terms in (in_whole, in_crops):
-            terms.update([r.term for term in terms for r in entailed(term, neighbours)])
+            terms.update([r.term for term in terms for r in related.get(term, ())])
     return Evidence(
         sure={term: weights.strength(weight) for term, weight in sure.items()},
         doubtful={

@@ -1,0 +1,290 @@
+"""Why a query finds a photo, which words of a text it finds, and which words a photo has most.
+
+It reads the same mentions, with the same relations between words, as the index was filled from.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from photosearch.domain import Caption, Field, Match, Query, TermCount, Through
+from photosearch.search import analysis
+from photosearch.search.claims import Certainty, claims
+from photosearch.search.conditions import Condition, Kind, conditions
+from photosearch.search.evidence import (
+    WHOLE,
+    Mention,
+    PhotoText,
+    entailed,
+    evidence,
+    mentions,
+    neighbours_of,
+    shown_words,
+)
+
+_STRENGTH_OF = {through: rank for rank, through in enumerate(Through)}
+
+
+def explain(photo: PhotoText, wanted: Sequence[Condition]) -> tuple[Match, ...]:
+    """Return why the photo meets each of the conditions that it meets, the strongest reason first.
+
+    Negated conditions, facts that no words tell (dates, formats) and likeness have no match.
+    """
+    reader = _Reader(photo)
+    found: dict[Match, None] = {}
+    for condition in wanted:
+        for leaf in condition.leaves():
+            if not condition.negated and not leaf.negated:
+                found.update(dict.fromkeys(_merged(leaf.clause, reader.reasons(leaf))))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reason:
+    through: Through
+    found: str
+    view: str = ""
+    doubtful: bool = False
+
+
+class _Reader:
+    """What one photo has to say to conditions."""
+
+    def __init__(self, photo: PhotoText) -> None:
+        self._photo = photo
+        self._mentions = list(mentions(photo))
+        self._neighbours = neighbours_of(self._mentions)
+
+    def reasons(self, condition: Condition) -> list[_Reason]:
+        """Return by which words the photo meets the condition; none if it doesn't."""
+        match condition.kind:
+            case Kind.WORD:
+                return self._word(condition)
+            case Kind.PHRASE:
+                return list(self._side_by_side(condition.terms, condition.clause))
+            case Kind.PREFIX:
+                return self._evidence(partial(_begins, condition.value), condition.value)
+            case Kind.ABOUT:
+                return self._about(condition)
+            case Kind.FACT:
+                return list(self._fact(condition))
+            case Kind.LIKE | Kind.GROUP:
+                return []
+
+    def _word(self, condition: Condition) -> list[_Reason]:
+        found = self._evidence(partial(_is, condition.terms[0]), condition.clause)
+        if condition.parts and all(reason.doubtful for reason in found):
+            parts = [
+                [r for r in self._evidence(partial(_is, part), part) if not r.doubtful]
+                for part in condition.parts
+            ]
+            if all(parts):
+                return [reason for part in parts for reason in part]
+        return found or [
+            _Reason(
+                Through.BROADER,
+                word.shown.replace(analysis.SPACE, " "),
+                caption.view,
+                doubtful=True,
+            )
+            for caption in self._photo.captions
+            for word in shown_words(caption)
+            if word.key in condition.fallback
+        ]
+
+    def _evidence(self, is_wanted: Callable[[str, str], bool], asked: str) -> list[_Reason]:
+        """Return the mentions of a term that `is_wanted`, by term and surface, or entail one."""
+        found = []
+        for mention in self._mentions:
+            if is_wanted(mention.term, mention.surface):
+                found.append(_said(mention, asked))
+            elif mention.entails:
+                for relation in entailed(mention.term, self._neighbours):
+                    if is_wanted(relation.term, ""):
+                        found.append(
+                            _Reason(
+                                relation.through, mention.surface, mention.view, mention.doubtful
+                            )
+                        )
+                        break
+        return found
+
+    def _about(self, condition: Condition) -> list[_Reason]:
+        found = [
+            reason
+            for term in condition.terms
+            for reason in self._evidence(partial(_is, term), term)
+            if not reason.doubtful
+        ]
+        if not found:  # what is denied, and function words, tell little, but are found
+            for term in dict.fromkeys(analysis.terms(condition.value)):
+                found += self._side_by_side((term,), condition.value)
+        return found
+
+    def _side_by_side(self, terms: Sequence[str], asked: str) -> Iterator[_Reason]:
+        for caption in self._photo.captions:
+            if not caption.tags:
+                for start, end in occurrences(caption.text, terms):
+                    surface = caption.text[start:end]
+                    yield _Reason(_word_or_form(surface, asked), surface, caption.view)
+
+    def _fact(self, condition: Condition) -> Iterator[_Reason]:
+        photo = self._photo
+        match condition.field:
+            case Field.VIEW:
+                yield from self._in_crops(condition)
+            case Field.TEXT:
+                yield from _holding(condition, Through.TEXT, evidence(photo).written)
+            case Field.PLACE:
+                yield from _holding(condition, Through.PLACE, photo.place.split(","))
+            case Field.NAME:
+                yield from _holding(condition, Through.NAME, (path.name for path in photo.paths))
+            case Field.IN:
+                folders = (os.fspath(path.parent) for path in photo.paths)
+                yield from _holding(condition, Through.NAME, folders)
+            case Field.TAG:
+                for caption in photo.captions:
+                    for tag in caption.tags:
+                        names = (tag.word, *tag.synonyms)
+                        for reason in _holding(condition, Through.TAG, names):
+                            yield _Reason(reason.through, tag.word, caption.view)
+
+    def _in_crops(self, condition: Condition) -> Iterator[_Reason]:
+        def is_wanted(term: str, surface: str) -> bool:
+            if condition.value:
+                return _begins(condition.value, term, surface)
+            return (term,) == condition.terms
+
+        shown = evidence(self._photo).crop_only
+        for reason in self._evidence(
+            lambda term, surface: term in shown and is_wanted(term, surface), condition.clause
+        ):
+            if reason.view and reason.view != WHOLE:
+                yield reason
+
+
+def _said(mention: Mention, asked: str) -> _Reason:
+    through = mention.through
+    if through is Through.WORD:
+        through = _word_or_form(mention.surface, asked)
+    return _Reason(through, mention.surface, mention.view, mention.doubtful)
+
+
+def _word_or_form(surface: str, asked: str) -> Through:
+    return Through.WORD if analysis.fold(surface) == analysis.fold(asked) else Through.FORM
+
+
+def _is(wanted: str, term: str, surface: str) -> bool:
+    return term == wanted
+
+
+def _begins(folded: str, term: str, surface: str) -> bool:
+    return term.startswith(folded) or analysis.fold(surface).startswith(folded)
+
+
+def _holding(condition: Condition, through: Through, texts: Iterable[str]) -> Iterator[_Reason]:
+    """Yield the texts that hold the condition's terms side by side, then its beginning."""
+    for text in texts:
+        tokens = analysis.tokenize(text)
+        terms = [token.term for token in tokens]
+        length = len(condition.terms)
+        for at in range(len(terms) - length + 1):
+            if tuple(terms[at : at + length]) == condition.terms and (
+                not condition.value
+                or (
+                    at + length < len(tokens)
+                    and _begins(condition.value, terms[at + length], tokens[at + length].surface)
+                )
+            ):
+                yield _Reason(through, text.strip())
+                break
+
+
+def _merged(clause: str, reasons: Collection[_Reason]) -> list[Match]:
+    """Return one match for each word that was found, with its views; sure ones where there are."""
+    is_sure = any(not reason.doubtful for reason in reasons)
+    views: dict[tuple[Through, str], dict[str, None]] = defaultdict(dict)
+    shown: dict[tuple[Through, str], str] = {}
+    for reason in reasons:
+        if reason.doubtful != is_sure:
+            key = reason.through, reason.found.lower()
+            shown.setdefault(key, reason.found)
+            views[key].update(dict.fromkeys([reason.view] if reason.view else []))
+    return [
+        Match(clause, key[0], shown[key], tuple(views[key]), doubtful=not is_sure)
+        for key in sorted(views, key=lambda key: _STRENGTH_OF[key[0]])
+    ]
+
+
+# -- Marking and counting
+
+
+def highlight(text: str, query: Query) -> list[tuple[int, int]]:
+    """Return the spans of `text` that match a word or phrase of `query`, in order, disjoint.
+
+    Synonyms and words of a kind that is asked for match, too; what the text denies does not.
+    """
+    leaves = [leaf for c in conditions(query) if not c.negated for leaf in c.leaves()]
+    leaves = [leaf for leaf in leaves if not leaf.negated]
+    terms = {
+        term
+        for leaf in leaves
+        if leaf.kind in (Kind.WORD, Kind.ABOUT)
+        for term in (*leaf.terms, *leaf.parts)
+    }
+    beginnings = [leaf.value for leaf in leaves if leaf.kind is Kind.PREFIX]
+    spans = [
+        span
+        for leaf in leaves
+        if leaf.kind is Kind.PHRASE
+        for span in occurrences(text, leaf.terms)
+    ]
+    if terms or beginnings:
+        said = [claim for claim in claims(text) if claim.certainty is not Certainty.DENIED]
+        neighbours = frozenset(claim.unit.term for claim in said)
+        for claim in said:
+            unit = claim.unit
+            if (
+                unit.term in terms
+                or any(_begins(beginning, unit.term, unit.surface) for beginning in beginnings)
+                or any(relation.term in terms for relation in entailed(unit.term, neighbours))
+            ):
+                spans.append((unit.start, unit.end))
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def occurrences(text: str, terms: Sequence[str]) -> list[tuple[int, int]]:
+    """Return the spans of `text` where words of these terms stand side by side."""
+    tokens = analysis.tokenize(text)
+    length = len(terms)
+    return [
+        (tokens[at].start, tokens[at + length - 1].end)
+        for at in range(len(tokens) - length + 1)
+        if all(tokens[at + i].term == term for i, term in enumerate(terms))
+    ]
+
+
+def count_words(captions: Sequence[Caption]) -> list[TermCount]:
+    """Count how often each content word occurs in a photo's captions, most frequent first.
+
+    Forms of a word count together under the commonest, compounds and tags whole; what is denied
+    does not count, nor do tags that the tagger is not sure of.
+    """
+    surfaces: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for caption in captions:
+        for word in shown_words(caption):
+            surfaces[word.key][word.shown.replace(analysis.SPACE, " ").lower()] += 1
+    counts = [
+        TermCount(analysis.display_form(forms), sum(forms.values())) for forms in surfaces.values()
+    ]
+    return sorted(counts, key=lambda count: (-count.count, count.word))
