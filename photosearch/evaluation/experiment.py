@@ -183,7 +183,8 @@ def feedback(
 
     Labels come in random order; a photo that has fewer of them keeps its last query. For
     photosearch also with the words that it offers: somebody types the first label and adds, step by
-    step, the first offered word that the first human caption or the labels of the photo hold.
+    step, the first offered word that the first human caption or the labels of the photo hold. The
+    last rows say for how many photos such a word was offered, at each step and all before it.
     """
     random = Random(seed)
     chosen = {
@@ -195,6 +196,7 @@ def feedback(
         raise UsageError(f"{data.name} has no labels.")
     targets = list(chosen)
     found: dict[str, list[float]] = {}
+    rest: list[Row] = []
     for ranker in rankers:
         ranked: dict[str, IntArray] = {}
         for step in range(1, steps + 1):
@@ -205,12 +207,15 @@ def feedback(
             places = positions([ranked[query] for query in queries], targets)
             found.setdefault(ranker.name, []).append(recall_at(places, 1))
         if isinstance(ranker, AppRanker):
-            found[f"{ranker.name}, offered words"] = _with_chips(data, ranker, chosen, steps)
+            recalls, taken = _with_chips(data, ranker, chosen, steps)
+            found[f"{ranker.name}, offered words"] = recalls
+            rest.append((f"{ranker.name}, photos that still had one", *taken))
     at = tuple(range(1, steps + 1))
+    rows: list[Row] = [(name, *recalls) for name, recalls in found.items()]
     return Report(
         f"Labels added one by one, R@1: {data.name}, {len(targets)} photos with labels",
         ("ranking", *(f"{step} label{'s' if step > 1 else ''}" for step in at)),
-        tuple((name, *recalls) for name, recalls in found.items()),
+        (*rows, *rest),
         tuple(Line(name, at, tuple(recalls)) for name, recalls in found.items()),
         ("words in the query", "R@1"),
     )
@@ -218,24 +223,27 @@ def feedback(
 
 def _with_chips(
     data: EvaluationSet, ranker: AppRanker, chosen: Mapping[int, Sequence[str]], steps: int
-) -> list[float]:
+) -> tuple[list[float], list[float]]:
     # Many photos begin with the same label.
     chips, first = cache(ranker.chips), cache(lambda query: ranker.rank(query, 1).tolist())
-    found = np.zeros(steps)
+    found, taken = np.zeros(steps), np.zeros(steps)
     for number, words in chosen.items():
         item = data.items[number]
         known = ranker.terms(" ".join((*item.labels, *item.captions[:1])))
         query = words[0]
+        word_count = 1
         for step in range(steps):
-            if step:
+            if step and word_count == step:
                 held = ranker.terms(query)
                 for word in chips(query):
                     terms = ranker.terms(word)
                     if terms <= known and not terms <= held:
                         query += f' "{word}"' if " " in word else f" {word}"
+                        word_count += 1
                         break
             found[step] += number in first(query)
-    return list(found / len(chosen))
+            taken[step] += word_count > step
+    return (found / len(chosen)).tolist(), (taken / len(chosen)).tolist()
 
 
 def plans(

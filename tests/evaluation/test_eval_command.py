@@ -94,7 +94,8 @@ def test_feedback_with_words_that_are_offered(evaluate, sixty):
     code, out, _ = evaluate("feedback", sixty("coco_val2017.jsonl.gz"), "--steps", 2)
     assert code == 0
     assert [line.split("  ")[0] for line in out.splitlines()[2:]] == [
-        "bm25s", "photosearch", "photosearch, offered words"
+        "bm25s", "photosearch", "photosearch, offered words",
+        "photosearch, photos that still had one",
     ]  # fmt: skip
 
 

@@ -142,7 +142,13 @@ def test_feedback_finds_a_photo_once_all_its_labels_are_there(scratch):
     ranked = [PlainBm25(experiment.documents(data)), AppRanker(scratch)]
     report = experiment.feedback(data, ranked, steps=3)
     found = rows(report)
-    assert list(found) == ["bm25s", "photosearch", "photosearch, offered words"]
+    assert list(found) == [
+        "bm25s",
+        "photosearch",
+        "photosearch, offered words",
+        "photosearch, photos that still had one",
+    ]
+    assert found["photosearch, photos that still had one"]["1 label"] == 1
     for name in ("bm25s", "photosearch"):
         assert found[name]["2 labels"] == found[name]["3 labels"] == 1
     offered = found["photosearch, offered words"]
@@ -167,8 +173,10 @@ def test_offered_words_are_taken_only_if_they_are_true():
                 asked.append(query)
                 return super().rank(query, depth)
 
-        experiment.feedback(data, [Listening(scratch)], steps=2)
-    assert "dog red" in asked or "dog ball" in asked
+        report = experiment.feedback(data, [Listening(scratch)], steps=4)
+    assert "dog red" in asked
+    # All that are red have a ball, so that it would change nothing.
+    assert report.rows[-1][1:] == (1, 1, 0, 0)
     assert not any(word in query for query in asked for word in ("blue", "green", "black"))
 
 
