@@ -9,6 +9,7 @@ import tantivy
 
 from photosearch.domain import Clause, Field, TermCount, Through
 from photosearch.search import analysis
+from photosearch.search.folding import fold
 from photosearch.search.index_document import (
     SEPARATOR,
     despaced,
@@ -36,7 +37,7 @@ def completions(
     if match:
         field = Field(match["field"].lower())
         return _values(snapshot, compiled, field, beginning[match.end() :], limit)
-    folded = analysis.fold(beginning[: analysis.MAX_WORD])
+    folded = fold(beginning[: analysis.MAX_WORD])
     if not folded:
         return []
     return _words(snapshot, compiled, folded, limit) or _others(
@@ -79,7 +80,7 @@ def _values(
     """Return the field with its values of which a word begins so."""
     counts: dict[str, int] = {}
     if field is Field.VIEW:
-        folded = analysis.fold(beginning[: analysis.MAX_WORD])
+        folded = fold(beginning[: analysis.MAX_WORD])
         words = _words(snapshot, compiled, folded, limit) if folded else []
         counts = {word.word: word.count for word in words}
     else:

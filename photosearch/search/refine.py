@@ -15,7 +15,7 @@ from functools import lru_cache
 
 import tantivy
 
-from photosearch.domain import TermCount, Through
+from photosearch.domain import TermCount
 from photosearch.search import analysis
 from photosearch.search.index_document import SAMPLE_LEVELS, key_id
 from photosearch.search.index_query import Compiled
@@ -35,7 +35,7 @@ _TELLING = 0.25
 _REPEATED = 0.3
 """What a photo counts for each further word of its own that is offered."""
 _MOST_REPEATS = 4
-_PAIR_PHOTOS = 192
+_PAIR_PHOTOS = 128
 _PAIR_WORDS = 10_000
 """Up to so many photos, and words of theirs, tell which words go together."""
 _MOST_WORDS = 1000  # of one photo
@@ -195,27 +195,16 @@ def _said(own: Iterable[str]) -> set[str]:
     """Return the words of a query, their parts, other words for them, and what they are."""
     said: set[str] = set()
     for key in own:
-        said.update((key, *key.split(analysis.SPACE)), _others_for(key), _kinds_of(key))
+        said.update((key, *key.split(analysis.SPACE)), _names(key))
     return said
 
 
 def _stand_for_each_other(key: str, other: str) -> bool:
-    parts, others = key.split(analysis.SPACE), other.split(analysis.SPACE)
-    if set(parts) <= set(others) or set(others) <= set(parts):
-        return True
-    names, other_names = _others_for(key) | _kinds_of(key), _others_for(other) | _kinds_of(other)
-    return key in other_names or other in names
+    parts, others = set(key.split(analysis.SPACE)), set(other.split(analysis.SPACE))
+    return parts <= others or others <= parts or key in _names(other) or other in _names(key)
 
 
-@lru_cache(maxsize=4096)
-def _others_for(key: str) -> frozenset[str]:
-    return _related(key, Through.SYNONYM)
-
-
-@lru_cache(maxsize=4096)
-def _kinds_of(key: str) -> frozenset[str]:
-    return _related(key, Through.BROADER)
-
-
-def _related(key: str, through: Through) -> frozenset[str]:
-    return frozenset(r.term for r in lexicon().relations(key) if r.through is through)
+@lru_cache(maxsize=1 << 14)
+def _names(key: str) -> frozenset[str]:
+    """Return other words for a word, and broader ones."""
+    return frozenset(relation.term for relation in lexicon().relations(key))

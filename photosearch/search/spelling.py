@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import tantivy
 
 from photosearch.domain import Clause, Query
 from photosearch.search import analysis
+from photosearch.search.folding import fold
 from photosearch.search.index_document import SEPARATOR, despaced, spaced
 from photosearch.search.lexicon import lexicon
 from photosearch.search.snapshot import Snapshot
@@ -51,19 +51,15 @@ def respelt(
     }
     if not unknown or sum(map(len, unknown.values())) > _MAX_WRONG:
         return ()
-    proposals = dict.fromkeys(_joined(snapshot, clauses, unknown.keys()), 0)
-    spellings = {word: _spellings(snapshot, word) for words in unknown.values() for word in words}
+    proposals = dict.fromkeys(_joined(snapshot, clauses, unknown.keys()), 1)
+    spellings = {at: _spellings(snapshot, clauses[at], words) for at, words in unknown.items()}
     for rank in range(max(map(len, spellings.values()))):
-        spelt = {
-            word: found[min(rank, len(found) - 1)] for word, found in spellings.items() if found
-        }
-        other = Query(
-            tuple(
-                _spelt(clause, spelt) if at in unknown else clause
-                for at, clause in enumerate(clauses)
-            )
-        )
-        proposals.setdefault(other, sum(spelling.slips for spelling in spelt.values()))
+        chosen = {at: found[min(rank, len(found) - 1)] for at, found in spellings.items() if found}
+        other = [
+            replace(clause, text=chosen[at].text) if at in chosen else clause
+            for at, clause in enumerate(clauses)
+        ]
+        proposals.setdefault(Query(tuple(other)), sum(one.slips for one in chosen.values()))
     found = {other: photos for other in proposals if (photos := count(other))}
     likeliest = sorted(found, key=lambda other: _cost(found[other], proposals[other]))
     return tuple((likeliest or list(proposals)[:1])[:limit])
@@ -76,8 +72,8 @@ def _unknown_words(snapshot: Snapshot, clause: Clause) -> list[str]:
     return [
         token.surface
         for token in analysis.tokenize(clause.text)
-        if len(analysis.fold(token.surface)) >= _MIN_LETTERS
-        and analysis.fold(token.surface).isalpha()
+        if len(fold(token.surface)) >= _MIN_LETTERS
+        and fold(token.surface).isalpha()
         and not _is_known(snapshot, token.term)
     ]
 
@@ -86,32 +82,42 @@ def _is_known(snapshot: Snapshot, term: str) -> bool:
     return any(snapshot.frequency(name, term) for name in ("evidence", "doubtful", "text", "keys"))
 
 
-def _spelt(clause: Clause, spelt: dict[str, _Spelling]) -> Clause:
-    """Return the clause with its words replaced."""
-    text, end = "", 0
-    for token in analysis.tokenize(clause.text):
-        word = spelt[token.surface].text if token.surface in spelt else token.surface
-        text += clause.text[end : token.start] + word
-        end = token.end
-    return replace(clause, text=text + clause.text[end:])
-
-
-def _joined(snapshot: Snapshot, clauses: Sequence[Clause], unknown: Collection[int]) -> list[Query]:
+def _joined(snapshot: Snapshot, clauses: Sequence[Clause], unknown: Set[int]) -> list[Query]:
     """Return the query with two of its words written as one that photos have: surf board."""
     proposals = []
-    for at, (first, second) in enumerate(pairwise(clauses)):
-        plain = first == Clause(first.text) and second == Clause(second.text)
-        if plain and (at in unknown or at + 1 in unknown):
-            together = first.text + second.text
-            terms = analysis.terms(together)
-            if len(terms) == 1 and _is_known(snapshot, terms[0]):
-                proposals.append(Query((*clauses[:at], Clause(together), *clauses[at + 2 :])))
+    for start in range(len(clauses)):
+        # Two words side by side may have been read as one phrase.
+        end = start + (1 if clauses[start].phrase else 2)
+        some = clauses[start:end]
+        together = "".join(clause.text for clause in some).replace(" ", "")
+        terms = analysis.terms(together)
+        if (
+            not unknown.isdisjoint(range(start, end))
+            and all(clause in (Clause(clause.text), Clause(clause.text, True)) for clause in some)
+            and len(terms) == 1
+            and _is_known(snapshot, terms[0])
+        ):
+            proposals.append(Query((*clauses[:start], Clause(together), *clauses[end:])))
     return proposals
 
 
-def _spellings(snapshot: Snapshot, word: str) -> list[_Spelling]:
-    """Return words that photos have and that `word` may be meant as, likeliest first."""
-    return (_parted(snapshot, word) + _alike(snapshot, word))[:_SPELLINGS]
+def _spellings(snapshot: Snapshot, clause: Clause, words: Sequence[str]) -> list[_Spelling]:
+    """Return what the clause, in which `words` are unknown, may be meant as, likeliest first."""
+    compounds = _alike(snapshot, clause.text) if clause.phrase else []
+    found = [spelling for spelling in compounds if " " in spelling.text]
+    by_word = {word: _parted(snapshot, word) + _alike(snapshot, word) for word in words}
+    for rank in range(min(map(len, by_word.values()))):
+        text, end, slips = "", 0, 0
+        for token in analysis.tokenize(clause.text):
+            text += clause.text[end : token.start]
+            if token.surface in by_word:
+                spelling = by_word[token.surface][rank]
+                text, slips = text + spelling.text, slips + spelling.slips
+            else:
+                text += token.surface
+            end = token.end
+        found.append(_Spelling(text + clause.text[end:], slips))
+    return found[:_SPELLINGS]
 
 
 def _parted(snapshot: Snapshot, word: str) -> list[_Spelling]:
@@ -132,7 +138,7 @@ def _alike(snapshot: Snapshot, word: str) -> list[_Spelling]:
 
     The first letter counts as right, unless it is one too many or the first two are exchanged.
     """
-    folded = despaced(analysis.fold(word))
+    folded = despaced(fold(word))
     is_word = analysis.terms(word)[0] in lexicon()
     reach = 1 if len(folded) <= SHORT_WORD or is_word else 2
     counts: dict[str, int] = {}

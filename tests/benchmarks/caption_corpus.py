@@ -12,14 +12,15 @@ import gzip
 import json
 import random
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from photosearch.domain import Field
-from photosearch.search import analysis
+from photosearch.domain import Caption
 from photosearch.search.index_document import PhotoDocument
+from photosearch.search.photo_document import photo_document
+from photosearch.storage.photo_store import PhotoFacts
 
 EVAL = Path(__file__).resolve().parents[3] / "shared" / "eval"
 LENGTH_WORDS = (70, 90)
@@ -87,36 +88,25 @@ class CaptionCorpus:
         )
 
 
-def document(photo_id: int, texts: list[str]) -> PhotoDocument:
-    """Return what the index holds of a photo with these captions."""
-    strengths: Counter[str] = Counter()
-    words: set[analysis.Word] = set()
-    for text in texts:
-        terms, content = analysis.analyse(text)
-        for term in terms:
-            strengths[term] += 3
-        words.update(content)
-    *folders, name = path(photo_id)
-    facts = {
-        Field.IN: folders,
-        Field.NAME: [name],
-        Field.CAMERA: [camera(photo_id)],
-        Field.TYPE: ["jpeg"],
-        Field.HAS: ["captions", "camera", "date"],
-    }
-    taken_at = 1.5e9 + photo_id * 61.7 % 1e8
-    return PhotoDocument(photo_id, taken_at, strengths, (), texts, words, facts)
-
-
-def camera(photo_id: int) -> str:
-    """Return with which camera a made-up photo was taken."""
-    return _CAMERAS[photo_id // 400 % len(_CAMERAS)]
-
-
-def path(photo_id: int) -> tuple[str, ...]:
-    """Return the folders of a made-up photo, and its file's name."""
-    folder = photo_id // 250
-    return str(2004 + folder // 180), f"album {folder}", f"IMG_{photo_id % 10_000:04}.JPG"
+def document(photo_id: int, texts: Sequence[str]) -> PhotoDocument:
+    """Return what the index holds of a made-up photo with these captions of its views."""
+    views = ("whole", *(f"crop {number}" for number in range(1, len(texts))))
+    captions = [
+        Caption(photo_id, view, "model", "", text) for view, text in zip(views, texts, strict=True)
+    ]
+    album = photo_id // 250
+    folder = Path(str(2004 + album // 180), f"album {album}")
+    facts = PhotoFacts(
+        taken_at=1.5e9 + photo_id * 61.7 % 1e8,
+        taken_by_camera=True,
+        camera=_CAMERAS[photo_id // 400 % len(_CAMERAS)],
+        format="JPEG",
+        stars=0,
+        place="",
+        paths=(Path("Pictures") / folder / f"IMG_{photo_id % 10_000:04}.JPG",),
+        folders=(Path("/home/anna/Pictures") / folder,),
+    )
+    return photo_document(photo_id, captions, facts)
 
 
 def _rows(name: str) -> Iterator[dict[str, Any]]:
