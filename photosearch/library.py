@@ -6,11 +6,10 @@ import contextlib
 import os
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import psutil
 
@@ -22,11 +21,9 @@ from photosearch.domain import (
     Caption,
     Failure,
     Folder,
-    Hit,
     Hold,
     Imported,
     JobKind,
-    Match,
     PhotoDetails,
     PlanCost,
     Query,
@@ -34,22 +31,22 @@ from photosearch.domain import (
     Stage,
     Status,
     TermCount,
-    Through,
     display_path,
 )
 from photosearch.errors import (
     FolderError,
-    LibraryLockedError,
     UnavailableError,
     UsageError,
 )
+from photosearch.finding import Finder
 from photosearch.folders.scanner import reason_not_to_add
-from photosearch.indexing import is_ours, rebuild_index, update_index
 from photosearch.paths import AppPaths
 from photosearch.plan_costs import plan_costs
 from photosearch.previews import Previews
-from photosearch.search.caption_index import CaptionIndex, IndexDamagedError
-from photosearch.search.query import count_words, highlight, matched, parse
+from photosearch.search.caption_index import CaptionIndex
+from photosearch.search.explain import highlight
+from photosearch.search.help import QUERY_HELP
+from photosearch.search.query import parse
 from photosearch.service_control import (
     STATE_ASKED,
     STATE_LAST,
@@ -58,7 +55,6 @@ from photosearch.service_control import (
     STATE_SERVICE,
     STATE_SPEEDS,
     STATE_STOP,
-    ServiceLock,
 )
 from photosearch.settings import SettingsFile
 from photosearch.storage.caption_store import CaptionStore
@@ -67,8 +63,6 @@ from photosearch.storage.job_queue import LOOKED_AT, NEARLY_FOUND, JobQueue
 from photosearch.storage.photo_store import PhotoStore
 
 _SERVICE_WAIT_S = 300
-
-_Answer = TypeVar("_Answer")
 
 
 class PhotoLibrary:
@@ -89,11 +83,9 @@ class PhotoLibrary:
         self._jobs = JobQueue(self._database)
         self._captions = CaptionStore(self._database)
         self._models = ModelStore(paths.models)
-        self._index: CaptionIndex | None = None
-        self._index_lock = threading.Lock()
+        self._finder = Finder(paths, self._database)
         self._previews = Previews(paths)
         self._service: subprocess.Popen[bytes] | None = None
-        self._notices: list[str] = []
 
     @property
     def paths(self) -> AppPaths:
@@ -102,6 +94,7 @@ class PhotoLibrary:
 
     def close(self) -> None:
         """Close the library; a service that it started goes on. May be called twice."""
+        self._finder.close()
         self._previews.close()
         self._database.close()
 
@@ -145,7 +138,7 @@ class PhotoLibrary:
         if not self._photos.remove_folder(folder_id):
             raise UsageError("There is no such folder in the library.")
         self._ask()
-        self._index_unless_served()
+        self._finder.index_unless_served()
 
     # Finding
 
@@ -167,58 +160,39 @@ class PhotoLibrary:
         Behind all that match come up to `related` photos that have none of the words, but such as
         go with them.
         """
-        started = time.perf_counter()
-        found = self._ask_index(
-            lambda index: index.search(
-                query, limit=limit, offset=offset, refine=refine, related=related
-            )
-        )
-        files = self._photos.files_of(found.photo_ids)
-        hits = tuple(
-            # A photo whose file went after the index was written has no file for a moment.
-            Hit(
-                photo_id,
-                score,
-                found.full <= rank < found.full + found.partial,
-                rank >= found.full + found.partial,
-                *((f.path, f.sha256) if f else ()),
-            )
-            for rank, (photo_id, score) in enumerate(
-                zip(found.photo_ids, found.scores, strict=True)
-            )
-            for f in [files.get(photo_id)]
-        )
-        return SearchResults(
-            query,
-            hits,
-            total=found.total,
-            partial_total=found.partial_total,
-            related_total=found.related_total,
-            took_ms=(time.perf_counter() - started) * 1000,
-            refine=found.refine,
-            refine_is_estimate=found.refine_is_estimate,
+        return self._finder.search(
+            query, limit=limit, offset=offset, refine=refine, related=related
         )
 
+    def search_hybrid(
+        self, query: Query, *, limit: int = 200, offset: int = 0
+    ) -> SearchResults | None:
+        """Return a page of the ranking by words fused with CLIP's; None where words alone decide.
+
+        That is so unless the query is one description and filters, and a CLIP checkpoint is set
+        that has seen some photos. Blocks for seconds at first. No hit by words is left out. Raises
+        UnavailableError where the description can't be embedded.
+        """
+        return self._finder.search_hybrid(query, limit=limit, offset=offset)
+
     def complete(self, prefix: str, query: Query, *, limit: int = 8) -> list[TermCount]:
-        """Return words that begin like `prefix` and occur in the query's result, most first."""
-        return self._ask_index(lambda index: index.complete(prefix, query, limit))
+        """Return what begins like `prefix` and occurs in the query's result, most first."""
+        return self._finder.complete(prefix, query, limit)
 
     def words(self, query: Query, *, limit: int = 100) -> list[TermCount]:
         """Return the most frequent words of a result, or of the library for an empty query."""
-        return self._ask_index(lambda index: index.words(query, limit))
+        return self._finder.words(query, limit)
 
     def photo(self, photo_id: int, query: Query | None = None) -> PhotoDetails:
-        """Return all that is known of a photo, and where the words of `query` were found in it.
+        """Return all that is known of a photo, and why `query` finds it.
 
         Raises UsageError if there is no such photo.
         """
-        photo = self._photos.photo(photo_id)
-        if photo is None:
-            raise UsageError(f"There is no photo {photo_id} in the library.")
-        captions = self._captions.of(photo_id)
-        found = matched(captions, query) if query else {}
-        matches = tuple(Match(word, Through.WORD, word, views) for word, views in found.items())
-        return PhotoDetails(photo, tuple(captions), tuple(count_words(captions)), matches)
+        return self._finder.photo(photo_id, query)
+
+    def query_help(self) -> Sequence[tuple[str, str]]:
+        """Return examples of what can be typed, and what each finds."""
+        return QUERY_HELP
 
     def find_photo(self, wanted: str) -> int | None:
         """Return the photo named by an id, a file's path, or at least 6 digits of its hash."""
@@ -280,7 +254,7 @@ class PhotoLibrary:
         """What the user should know: an index that was rebuilt, stages that stand still."""
         service = self._service_row()
         told = service["notices"] if service else self._photos.state(STATE_LAST) or []
-        return self._notices + told
+        return self._finder.notices + told
 
     def failures(self) -> list[Failure]:
         """Return what could not be processed, and why; latest first."""
@@ -370,7 +344,7 @@ class PhotoLibrary:
         """Add captions from JSON lines, as `captions export` writes them, by content hash."""
         imported = add_lines(self._captions, lines)
         self._ask()
-        self._index_unless_served()
+        self._finder.index_unless_served()
         return imported
 
     def plan_costs(self) -> list[PlanCost]:
@@ -390,11 +364,7 @@ class PhotoLibrary:
 
         Raises LibraryLockedError while a service runs.
         """
-        with contextlib.closing(ServiceLock(self._paths)):
-            count = rebuild_index(self._database, self._paths.index)
-        with self._index_lock:
-            self._index = None
-        return count
+        return self._finder.reindex()
 
     def check(self) -> list[str]:
         """Return what is wrong with the database and the index, a sentence each."""
@@ -451,14 +421,6 @@ class PhotoLibrary:
     def _ask(self) -> None:
         self._photos.set_state({STATE_ASKED: time.time_ns()})
 
-    def _index_unless_served(self) -> None:
-        # A service does it by itself.
-        with (
-            contextlib.suppress(LibraryLockedError),
-            contextlib.closing(ServiceLock(self._paths)),
-        ):
-            update_index(self._database, self._paths.index)
-
     def _holds(self, service: Mapping[str, Any] | None) -> Iterator[Hold]:
         """Yield why nothing is captioned now, though a service runs."""
         if self._photos.state(STATE_PAUSED):
@@ -476,36 +438,3 @@ class PhotoLibrary:
             if abs(psutil.Process(row["pid"]).create_time() - row["since"]) < 1:
                 return dict(row)
         return None
-
-    def _ask_index(self, ask: Callable[[CaptionIndex], _Answer]) -> _Answer:
-        """Return the index's answer; one that proves damaged is rebuilt, and asked again."""
-        try:
-            return ask(self._open_index())
-        except IndexDamagedError as error:
-            with self._index_lock:
-                self._index = None
-                self._repair(str(error))
-            return ask(self._open_index())
-
-    def _open_index(self) -> CaptionIndex:
-        with self._index_lock:
-            if self._index is None:
-                self._index = CaptionIndex.open(self._paths.index)
-            self._index.reload()
-            if not is_ours(self._index, self._photos):
-                # A service that runs puts it right by itself; until then it may be empty.
-                with contextlib.suppress(UnavailableError):
-                    self._repair("" if not self._photos.index_generation() else "It was exchanged.")
-                    self._index.reload()
-            return self._index
-
-    def _repair(self, reason: str) -> None:
-        try:
-            with contextlib.closing(ServiceLock(self._paths)):
-                rebuild_index(self._database, self._paths.index)
-        except LibraryLockedError:
-            raise UnavailableError(
-                "The search index is being rebuilt. Try again in a moment."
-            ) from None
-        if reason:
-            self._notices.append(f"The search index has been rebuilt: {reason}")
