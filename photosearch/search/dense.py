@@ -35,7 +35,9 @@ def nearest(
         if among is not None:
             kept = np.isin(ids, among, assume_unique=True)
             ids, vectors = ids[kept], vectors[kept]
-        scores = widened(vectors) @ query
+        # Not `@`, which shares each block among all cores: where others keep these busy, waiting
+        # for them takes twenty times as long as the products.
+        scores = np.einsum("ij,j->i", widened(vectors), query)
         ids, scores = np.concatenate((best_ids, ids)), np.concatenate((best, scores))
         if len(ids) > limit:
             # All that equal the last one stay, so that how blocks are cut changes nothing.
