@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -20,8 +19,9 @@ from tantivy import Occur
 
 from photosearch.domain import Query, TermCount
 from photosearch.search import analysis
+from photosearch.search.completion import completions
 from photosearch.search.conditions import conditions
-from photosearch.search.index_document import SCHEMA_VERSION, SEPARATOR, key_id, make_schema, spaced
+from photosearch.search.index_document import SCHEMA_VERSION, key_id, make_schema
 from photosearch.search.index_errors import tantivy_errors
 from photosearch.search.index_folder import IndexDamagedError, IndexFolder
 from photosearch.search.index_query import Compiled, EvidenceOf, compile_query
@@ -29,6 +29,7 @@ from photosearch.search.index_writer import IndexWriter
 from photosearch.search.refine import refinements
 from photosearch.search.related import associates, search_related
 from photosearch.search.snapshot import Scored, Snapshot, boolean
+from photosearch.search.spelling import respelt
 
 __all__ = ["CaptionIndex", "IndexDamagedError", "IndexResults", "IndexWriter"]
 
@@ -187,32 +188,28 @@ class CaptionIndex:
             found = snapshot.searcher.terms_with_prefix("keys", "", compiled.all_of(), limit)
             return [TermCount(snapshot.word(key_id(key)).shown, count) for key, count in found]
 
-    def complete(self, prefix: str, query: Query, limit: int = 8) -> list[TermCount]:
-        """Return words that begin with `prefix` in the photos that match all of `query`.
+    def complete(self, beginning: str, query: Query, limit: int = 8) -> list[TermCount]:
+        """Return what may stand for `beginning`, by what the photos have that match all of `query`.
 
-        Case and accents don't matter. Forms of a word come once, with the photos of all of them.
+        It may be some words, or a field and the beginning of a value (see `completions`).
         """
         snapshot = self._snapshot
-        folded = analysis.fold(prefix[: analysis.MAX_WORD])
-        if not folded:
-            return []
         with tantivy_errors(self._folder.path):
             compiled = compile_query(snapshot, conditions(query), _no_evidence)
-            found = snapshot.searcher.terms_with_prefix(
-                "forms", folded, compiled.all_of(), 4 * limit + len(compiled.own)
+            return completions(snapshot, compiled, beginning, limit)
+
+    def suggest(self, query: Query, limit: int = 3) -> tuple[Query, ...]:
+        """Return queries that find something, with other spellings of words that no photo has."""
+        snapshot = self._snapshot
+        with tantivy_errors(self._folder.path):
+            return respelt(
+                query,
+                snapshot,
+                lambda other: snapshot.count(
+                    compile_query(snapshot, conditions(other), _no_evidence).all_of()
+                ),
+                limit,
             )
-            surfaces: dict[str, dict[str, int]] = defaultdict(dict)
-            for form, count in found:
-                _, key, shown = form.split(SEPARATOR)
-                if key not in compiled.own:
-                    surfaces[key][spaced(shown)] = count
-            completions = []
-            for key, forms in list(surfaces.items())[:limit]:
-                shown = analysis.display_form(forms)
-                either = compiled.all_of(snapshot.term("keys", key))
-                count = forms[shown] if len(forms) == 1 else snapshot.count(either)
-                completions.append(TermCount(shown, count))
-        return sorted(completions, key=lambda completion: (-completion.count, completion.word))
 
 
 def _search_partial(

@@ -11,6 +11,7 @@ import tantivy
 
 from photosearch.domain import Field
 from photosearch.search import analysis
+from photosearch.search.folding import fold
 
 SCHEMA_VERSION = 4
 """Raise it with every change of the fields or of what they hold: indexes are then rebuilt."""
@@ -78,7 +79,7 @@ def make_document(photo: PhotoDocument) -> tantivy.Document:
     document.add_text(
         "forms",
         " ".join(
-            SEPARATOR.join((despaced(analysis.fold(spaced(word.shown))), word.key, word.shown))
+            SEPARATOR.join((despaced(fold(spaced(word.shown))), word.key, word.shown))
             for word in photo.words
         ),
     )
@@ -101,7 +102,7 @@ def fact_term(name: Field, term: str) -> str:
 
 def fact_beginning(name: Field, beginning: str) -> str:
     """Return what the forms of such values of a field begin with of which a word begins so."""
-    return f"{SEPARATOR}{name}{SEPARATOR}{despaced(analysis.fold(beginning)[: analysis.MAX_WORD])}"
+    return f"{SEPARATOR}{name}{SEPARATOR}{despaced(fold(beginning)[: analysis.MAX_WORD])}"
 
 
 def _value_forms(name: Field, value: str) -> list[str]:
