@@ -109,7 +109,7 @@ _QUOTED = re.compile(
 )
 _UNQUOTED = re.compile(
     r"\b(?:signs?|banner|poster|billboard|plate|placard|notice|shirt|letters|words)"
-    r"(?: (?:that|which))? (?:says?|saying|reads?|reading) (?!that\b)([^\"'\u201c‘.,;:!?\n]{1,60})",
+    r"(?: (?:that|which))? (?:says?|saying|reads?|reading) (?!that\b|an? )([^\"'\u201c‘.,;:!?\n]{1,60})",
     re.IGNORECASE,
 )
 _WRITING_ENDS = re.compile(
@@ -160,9 +160,10 @@ _RULES = (
         r"|(?:without (?:a |any )?doubt|nothing but)\b"
         r"|(?<=\bwith and )without\b|(?<=\bwith or )without\b"
         rf"|{_CAN_NOT} help\b(?: but)?"
-        rf"|{_NOT} (?:only|just|simply|merely|to mention|far|too|very|so|quite|all|every|always"
-        r"|many|much|yet|even|necessarily|clearly|fully|completely|entirely|easily|directly|prominently"
-        r"|(?:an? )?(?:un)?(?:usual|common)(?:ly)?|typical(?:ly)?|rare(?:ly)?|surprising(?:ly)?)\b"
+        rf"|{_NOT} (?:(?:be )?part of|have (?:much|many)|the (?:only|main|primary|central|\w+est)"
+        r"|(?:\w+ ){1,2}signs?|only|just|simply|merely|to mention|far|too|very|so|quite|all|every"
+        r"|always|many|much|yet|even|necessarily|clearly|fully|completely|entirely|easily|directly"
+        r"|prominently|(?:an? )?(?:un)?(?:usual|common)(?:ly)?|(?:typical|rare)(?:ly)?)\b"
         # "a no parking area", "no parking sign": its name, not what is missing.
         r"|(?:(?<=\ba )|(?<=\ban )|(?<=\bthe )|(?<=\bthis )|(?<=\btwo ))no\b"
         r"|no[- ](?:[a-z-]+ ){0,2}(?:signs?|zones?|areas?|notices?|symbols?)\b(?! of)|no-\w+",
@@ -172,8 +173,9 @@ _RULES = (
         rf"{_NOT}(?: (?:currently|actually|really))?"
         r" (?:visible|present|seen|shown|pictured|depicted|included|there"
         r"|in (?:view|sight|the (?:picture|image|photo|photograph|frame|scene|shot)))\b"
-        rf"|{_CAN_NOT} be (?:seen|found|spotted|made out)\b|absent\b|nowhere\b"
-        r"|missing\b(?! (?:a|an|its|his|her|their|one|some|the)\b)",
+        rf"|{_CAN_NOT} be (?:seen|found|spotted|made out)\b"
+        r"|(?:(?<=\bis )|(?<=\bare )|(?<=\bwas )|(?<=\bwere ))(?:absent|nowhere|missing)\b"
+        r"(?! (?:a|an|its|his|her|their|one|some|the)\b)",
     ),
     (
         "doubt",
@@ -289,6 +291,9 @@ def _denied(text: str, start: int, end: int) -> Iterator[Span]:
             continue
         elif (
             _ends_phrase(word)
+            or word == "of"
+            # What is done to a thing is denied, not the thing: "not watching the TV".
+            or (word in _DEFINITE and at and _is_doing(words[at - 1].group()))
             or (count and word.endswith("ing") and word not in _THINGS_IN_ING)
             or count == _LONGEST_DENIED
         ):
@@ -298,6 +303,10 @@ def _denied(text: str, start: int, end: int) -> Iterator[Span]:
         else:
             count += 1
             yield Span(match.start(), match.end(), Certainty.DENIED)
+
+
+def _is_doing(word: str) -> bool:
+    return word.endswith("ing") and word not in _THINGS_IN_ING and word != "wearing"
 
 
 def _ends_phrase(word: str) -> bool:
