@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import snowballstemmer
@@ -74,12 +73,13 @@ class ScratchLibrary:
             self.library = stack.enter_context(PhotoLibrary(paths))
             with Database(paths.database) as database:
                 self.numbers = _put(database, home, documents)
+                self.has_vectors = clip is not None
                 if clip is not None:
                     settings = SettingsFile(paths.settings)
                     settings.set("search.clip_checkpoint", str(clip.checkpoint.absolute()))
                     settings.set("search.clip_model", clip.architecture)
                     _put_vectors(database, clip, pictures)
-                with Indexer(database, paths.index, **_known(Indexer, lexicon=lexicon)) as indexer:
+                with Indexer(database, paths.index, lexicon=lexicon) as indexer:
                     indexer.commit_all()
             self._stack = stack.pop_all()
 
@@ -105,6 +105,7 @@ class AppRanker:
         self._library = scratch.library
         self._numbers = scratch.numbers
         self._related = related
+        self._hybrid = scratch.has_vectors
 
     def rank(self, query: str, depth: int) -> IntArray:
         """Return the numbers of the photos found: those that match, then related ones."""
@@ -112,13 +113,12 @@ class AppRanker:
         related = depth if self._related else 0
         numbers: list[int] = []
         while len(numbers) < depth:
-            limit = min(_PAGE, depth - len(numbers))
-            page = self._library.search(
-                parsed,
-                limit=limit,
-                offset=len(numbers),
-                **_known(self._library.search, related=related),
-            )
+            limit, offset = min(_PAGE, depth - len(numbers)), len(numbers)
+            page = None
+            if self._hybrid:
+                page = self._library.search_hybrid(parsed, limit=limit, offset=offset)
+            if page is None:
+                page = self._library.search(parsed, limit=limit, offset=offset, related=related)
             numbers += [self._numbers[hit.photo_id] for hit in page.hits]
             if len(page.hits) < limit:
                 break
@@ -188,11 +188,6 @@ class WholeRanking:
         """Return the other ranking's photos, then the rest."""
         first = self._ranker.rank(query, depth)
         return np.concatenate((first, np.setdiff1d(self._all, first)))[:depth]
-
-
-def _known(function: Callable[..., Any], **options: Any) -> dict[str, Any]:
-    known = inspect.signature(function).parameters
-    return {name: value for name, value in options.items() if name in known}
 
 
 def _put(database: Database, home: Path, documents: Sequence[Sequence[Caption]]) -> dict[int, int]:

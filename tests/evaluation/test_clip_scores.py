@@ -7,11 +7,13 @@ import pytest
 from PIL import Image
 from tiny_clip import write_tiny_clip
 
-from photosearch.captioning.clip import ClipModel
+from photosearch.captioning.clip import ClipModel, choose_clip
 from photosearch.cli import run
 from photosearch.domain import View
 from photosearch.errors import UsageError
 from photosearch.evaluation.clip import ClipRanker, clip_scores
+from photosearch.evaluation.datasets import human_documents
+from photosearch.evaluation.rankers import AppRanker, ScratchLibrary
 from photosearch.imaging.crops import WHOLE
 
 pytestmark = pytest.mark.slow
@@ -97,3 +99,16 @@ def test_the_commands_take_clip(checkpoint, photos, tmp_path, capsys):
     assert rows[1]["CLIPScore, best"] >= rows[1]["CLIPScore, whole"]
     assert run(None, ["eval", "labels", str(data), "--ranking", "clip"]) == 2
     assert "--clip-checkpoint" in capsys.readouterr().err
+
+
+def test_hybrid_search_is_measured_as_shipped(checkpoint, clip, photos):
+    documents = [human_documents([f"xyzzy{n}"]) for n in range(len(photos))]
+    choice = choose_clip("", checkpoint)
+    with ScratchLibrary(documents, clip=choice, pictures=photos) as scratch:
+        about = "There is a dog in the middle of the road and it looks at a red car near a tree."
+        found = AppRanker(scratch).rank(about, 5)
+    # No caption has a word of it: the vectors decide, which are stored as half floats.
+    assert sorted(found) == [0, 1, 2, 3, 4]
+    cosines = clip.image_vectors(photos) @ clip.text_vectors([about])[0]
+    assert np.all(np.diff(cosines[found]) <= 1e-3)
+    assert np.ptp(cosines) > 5e-3
