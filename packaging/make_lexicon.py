@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from photosearch.search import lexicon as lx
 from photosearch.search.folding import fold, words_in
+from photosearch.search.function_words import BOILERPLATE, STOP_WORDS
 
 TARGET = Path(__file__).resolve().parent.parent / "resources/lexicon/wordnet.lex"
 
@@ -30,11 +31,14 @@ BY_SENSE_KEY = {1: lx.NOUN, 2: lx.VERB, 3: lx.ADJECTIVE, 4: lx.ADVERB, 5: lx.ADJ
 BY_LETTER = {"n": lx.NOUN, "v": lx.VERB, "a": lx.ADJECTIVE, "s": lx.ADJECTIVE, "r": lx.ADVERB}
 
 # WordNet's lexicographer files of what photos show: animals, artifacts, bodies, food, objects,
-# people, plants, substances; and of what is called by a noun in -ing: events, groups, places, times.
+# people, plants, substances; and of what is called by a noun in -ing: events, groups, places.
 ANIMAL, ARTIFACT, BODY, EVENT, FOOD, GROUP, LOCATION = 5, 6, 8, 11, 13, 14, 15
 ACT, OBJECT, PERSON, PLANT, SUBSTANCE, TIME = 4, 17, 18, 20, 27, 28
 TOPS = 3
 CONCRETE = {ANIMAL, ARTIFACT, BODY, FOOD, OBJECT, PERSON, PLANT, SUBSTANCE, TOPS}
+# A compound that misses these through its head is an idiom; other heads mislead nobody.
+BODIES = {ANIMAL, BODY, FOOD, PERSON, PLANT}
+THINGS_SEEN = {ANIMAL, ARTIFACT, FOOD, PLANT}
 MATTER = {ARTIFACT, FOOD, OBJECT, PLANT, SUBSTANCE, 19}  # 19: weather and other phenomena
 DOINGS = {29, 33, 35, 36, 38}  # what bodies do, competition, contact, creation, motion
 THINGS = CONCRETE | {EVENT, GROUP, LOCATION, TIME}
@@ -48,21 +52,16 @@ VISIBLE = ("color", "colour", "age", "size", "length", "height", "stature", "wid
 # Plurals that WordNet holds to be words of their own.
 PLURALS = {"people": "person", "persons": "person", "grownups": "grownup"}
 
-FUNCTION_WORDS = set(
-    "a an and as at be by for from he her him his i if in is it its me my no not of off on or our"
-    " out over she so than that the their them there they this those to under until up upon us was"
-    " we were what when where which while who will with without you your do does did have has had"
-    " can may might must are am all both but".split()
-)
 
 MAX_SENSES = 3
+HEAD_SENSES = 3
 MAX_DERIVED = 3
-MAX_CHOICES = 6
+MAX_CHOICES = 9
 """Senses that the neighbours of a word may speak for."""
-MAX_SIGNATURE = 16
+MAX_SIGNATURE = 18
 COMMON_SHARE = 0.15
 MAX_WORDS = 5
-FEW = 8
+FEW, RARE = 8, 100
 LARGE, TOO_LARGE = 700, 150
 """A class with more than `LARGE` kinds is worth naming if people name it: once for each 150."""
 
@@ -171,6 +170,7 @@ class Vocabulary:
 
     def _read(self) -> None:
         written: dict[tuple[tuple[str, ...], int], set[tuple[str, Synset]]] = defaultdict(set)
+        senses = self.wordnet.senses
         for synset, entry in self.wordnet.synsets.items():
             for lemma in entry.lemmas:
                 last = lemma.replace("-", "_").rpartition("_")[2]
@@ -179,15 +179,16 @@ class Vocabulary:
                     self.names.add(words[0])
                 if not words or entry.is_instance or not all(word.isascii() for word in words):
                     continue
-                if lemma[0].isupper() and any(other.islower() for other in entry.lemmas):
-                    if len(words) > 1:
-                        continue  # Ursus americanus
+                if len(words) > 1 and lemma[0].isupper() and (last, lx.NOUN) not in senses:
+                    continue  # Ursus americanus
                 if last.islower() or len(words) == 1:
                     written[words, synset[0]].add((lemma, synset))
         for (words, part), found in sorted(written.items()):
             lower = {lemma for lemma, _ in found if lemma.islower()}
             lemmas = lower or {
-                lemma for lemma, synset in found if self.wordnet.synsets[synset].file in CONCRETE | {10}
+                lemma
+                for lemma, synset in found
+                if self.wordnet.synsets[synset].file in CONCRETE | {10}
             }
             if len(words) > 1 and part != lx.NOUN:
                 continue
@@ -195,7 +196,7 @@ class Vocabulary:
                 continue
             for lemma in sorted({lemma.lower() for lemma in lemmas}):
                 if len(words) == 1:
-                    if not lower and ((words[0] in FUNCTION_WORDS) or len(words[0]) < 2):
+                    if not lower and ((words[0] in STOP_WORDS) or len(words[0]) < 2):
                         continue
                     if any(self.counts[words[0]]) and not lower:
                         continue
@@ -205,13 +206,17 @@ class Vocabulary:
                         self.file[words[0], part].append(self.wordnet.synsets[synset].file)
                 elif (lemma, part) not in self.compounds[words]:
                     self.compounds[words].append((lemma, part))
-        for name in self.names - FUNCTION_WORDS:
+        for name in self.names - STOP_WORDS:
             if not self.counts[name]:
                 self.counts[name][lx.NOUN] = 0  # no plural: Christmas
         self.counts = {word: parts for word, parts in self.counts.items() if parts}
 
     def _is_good_compound(self, words: Sequence[str], found: set[tuple[str, Synset]]) -> bool:
-        if len(words) > MAX_WORDS or words[0] in FUNCTION_WORDS or words[-1] in FUNCTION_WORDS:
+        if (
+            len(words) > MAX_WORDS
+            or (words[0] in STOP_WORDS and words[0] != "t")
+            or words[-1] in STOP_WORDS
+        ):
             return False
         if max(map(len, words)) < 2:
             return False
@@ -234,7 +239,7 @@ class Vocabulary:
         if not own:
             raise AssertionError(word)
         for base, part in lx.detached(word):
-            if base in FUNCTION_WORDS or not self.has(base, part):
+            if base in STOP_WORDS or not self.has(base, part):
                 continue
             if self._is_inflection(word, base, part):
                 return base
@@ -251,7 +256,9 @@ class Vocabulary:
                 return lx.NOUN not in own and lx.ADJECTIVE not in own
             if lx.NOUN not in own:
                 return False
-            mine = {s for lemma, p in self.lemmas[word] for _, s, _ in self.wordnet.senses[lemma, p]}
+            mine = {
+                s for lemma, p in self.lemmas[word] for _, s, _ in self.wordnet.senses[lemma, p]
+            }
             base_senses = {
                 s for lemma, p in self.lemmas[base] for _, s, _ in self.wordnet.senses[lemma, p]
             }
@@ -310,14 +317,21 @@ class Maker:
             first = Path(folder) / "words.lex"
             self._write_words(first)
             self.base_form = lx.Lexicon(first).base_form
+        self.shallow = {self.base_form(word) for word in BOILERPLATE}
+        self.forms: dict[str, set[tuple[bool, ...]]] = defaultdict(set)
         self.opened: dict[str, list[tuple[str, int]]] = {}
         self.lemmas: dict[str, list[tuple[str, int]]] = defaultdict(list)
         for word, lemmas in words.lemmas.items():
             self.lemmas[words.bases[word]] += lemmas
         for parts, lemmas in sorted(words.compounds.items()):
             compound = lx.SPACE.join(map(self.base_form, parts))
-            if not self._says_no_more(compound.split(lx.SPACE), lemmas):
-                self.lemmas[compound] += [lemma for lemma in lemmas if lemma not in self.lemmas[compound]]
+            if not self._says_no_more(compound.split(lx.SPACE), lemmas) and not self._is_clause(
+                parts
+            ):
+                self.forms[compound].add(self._form(parts))
+                self.lemmas[compound] += [
+                    lemma for lemma in lemmas if lemma not in self.lemmas[compound]
+                ]
         self._add_open_compounds()
         self.terms = sorted({*self.lemmas, *words.bases}, key=str.encode)
         self.number = {term: number for number, term in enumerate(self.terms)}
@@ -348,10 +362,13 @@ class Maker:
             }
             for at in range(3, len(word) - 2):
                 first, head = word[:at], word[at:]
+                if self._is_visible(first) or first in self.shallow:
+                    continue
                 if words.has(first, lx.NOUN) and words.has(head, lx.NOUN):
                     compound = lx.SPACE.join((self.base_form(first), self.base_form(head)))
                     if compound not in self.lemmas and above & self._head_senses(head):
                         self.opened[compound] = nouns
+                        self.forms[compound] = {(False, False)}
         for compound, nouns in self.opened.items():
             self.lemmas[compound] = nouns
 
@@ -369,15 +386,35 @@ class Maker:
         flags, counts = self._flags(terms), self._counts(terms)
         write(target, terms, {"base": base, "counts": counts, "flags": flags})
 
+    def _form(self, parts: Sequence[str]) -> tuple[bool, ...]:
+        """Return which words of a compound are inflected in it: dining table."""
+        return tuple(self.base_form(word) != word for word in parts)
+
+    def _is_clause(self, parts: Sequence[str]) -> bool:
+        """Return whether words side by side rather say what someone does: a baby sitting."""
+        if not parts[-1].endswith("ing") or self.base_form(parts[-1]) == parts[-1]:
+            return False
+        files = self.words.file.get((parts[0], lx.NOUN), [])
+        return bool(set(files[:2]) & {PERSON, ANIMAL})
+
     def _says_no_more(self, parts: list[str], lemmas: list[tuple[str, int]]) -> bool:
-        """Return whether "yellow jacket" is rather a jacket that is yellow."""
+        """Return whether a compound is rather its words: a jacket that is yellow, a young man."""
         senses = [s for lemma, part in lemmas for _, s, _ in self.wordnet.senses[lemma, part]]
-        return self._is_idiom(parts, senses) and self._is_visible(parts[0])
+        files = {self.wordnet.synsets[synset].file for synset in senses}
+        if set(parts) & STOP_WORDS:
+            synonyms = {word.lower() for s in senses for word in self.wordnet.synsets[s].lemmas}
+            return not files & THINGS or parts[-1] in synonyms
+        if parts[0] in self.shallow or self._is_visible(parts[0]):
+            return self._is_exocentric(parts, senses) or not files & {ANIMAL, FOOD, PLANT}
+        return False
 
     def _is_visible(self, word: str) -> bool:
         if not self.words.counts.get(word, Counter())[lx.ADJECTIVE]:
             return False
-        for _, synset, count in self.wordnet.senses[word, lx.ADJECTIVE][:3]:
+        for _, synset, _ in self.wordnet.senses.get((word, lx.NOUN), ())[:3]:
+            if any("color" in self.wordnet.synsets[s].lemmas for s in self.wordnet.above(synset)):
+                return True
+        for _, synset, _ in self.wordnet.senses.get((word, lx.ADJECTIVE), ())[:3]:
             near = [synset, *(t for s, t, *_ in self.wordnet.synsets[synset].pointers if s == "&")]
             for at in near:
                 entry = self.wordnet.synsets[at]
@@ -392,10 +429,25 @@ class Maker:
         return False
 
     def _is_idiom(self, parts: list[str], senses: list[Synset]) -> bool:
+        """Return whether the head of a compound misleads who looks for it: a hot dog."""
+        head = self.wordnet.senses.get((parts[-1], lx.NOUN), ())
+        named = {self.wordnet.synsets[s].file for _, s, _ in head[:2]}
+        if set(parts) & STOP_WORDS or not named & BODIES:
+            return False
+        if any(self.wordnet.synsets[s].file == PERSON for s in senses[:1]) and PERSON in named:
+            return False
+        return self._is_exocentric(parts, senses)
+
+    def _is_exocentric(self, parts: list[str], senses: list[Synset]) -> bool:
+        """Return whether a compound is not what its head commonly means."""
         head = lx._head(lx.SPACE.join(parts))
         of_head = self._head_senses(head)
+        kin = {s for sense in of_head for s in self.wordnet.synsets[sense].broader}
         for synset in senses[:2]:
-            if of_head & {synset, *self.wordnet.above(synset)}:
+            entry = self.wordnet.synsets[synset]
+            if of_head & {synset, *self.wordnet.above(synset)} or head in self._genus(synset):
+                return False
+            if any(s in kin and self.wordnet.kinds[s] < LARGE for s in entry.broader):
                 return False
         return True
 
@@ -408,8 +460,20 @@ class Maker:
                 total = sum(count for *_, count in senses)
                 for number, synset, count in senses:
                     few = total < FEW and number <= MAX_CHOICES
-                    if number == 1 or few or count >= COMMON_SHARE * total:
+                    if number <= HEAD_SENSES or few or count >= COMMON_SHARE * total:
                         found.add(synset)
+        return found
+
+    def _genus(self, synset: Synset) -> set[str]:
+        """Return the words with which a definition begins: what it says the thing is."""
+        found: set[str] = set()
+        for match in words_in(re.sub(r"\(.*?\)", "", self.wordnet.synsets[synset].gloss)):
+            word = fold(match.group())
+            base = self.base_form(word)
+            if word not in ("a", "an", "the"):
+                if word in STOP_WORDS or (base != word and word.endswith(("ing", "ed"))):
+                    break
+                found.add(base)
         return found
 
     def _senses(self, lemmas: list[tuple[str, int]]) -> list[tuple[Synset, int]]:
@@ -422,29 +486,51 @@ class Maker:
             for number, synset, count in self.wordnet.senses[lemma, part]:
                 total += count
                 by_part[part] += count
-                if part == lx.NOUN:
+                if part == lx.NOUN and not self.wordnet.synsets[synset].is_instance:
                     shares[synset] += count
                     order[synset] = min(number, order.get(synset, 99))
+        if len(order) > 1 and "_" in lemmas[0][0] and not sum(shares.values()):
+            # Slang calls people after things: the thing is meant (hot dog).
+            things = [s for s in order if self.wordnet.synsets[s].file in CONCRETE - {PERSON}]
+            if things:
+                best = min(things, key=lambda s: (order[s], s))
+                shares, order = Counter({best: 0}), {best: 1}
         if not shares:
             return []
         noun = by_part[lx.NOUN]
-        ranked = sorted(shares, key=lambda s: (-shares[s], order[s], s))
+        files = {synset: self.wordnet.synsets[synset].file for synset in shares}
+        # Where nobody counted, what a photo can show is meant: the toy kite, not the cheque.
+        ranked = sorted(
+            shares,
+            key=lambda s: (noun < 3 and files[s] not in CONCRETE, -shares[s], order[s], s),
+        )
         # What mostly is a verb or an adjective (play, short) is left alone.
-        if total and noun < 0.3 * total:
+        first = self.wordnet.synsets[ranked[0]].file
+        named = {self.wordnet.synsets[s].file for s in ranked[:2]}
+        if noun < 0.3 * total and not (total < RARE and named & THINGS_SEEN):
             return []
         found = []
         for rank, synset in enumerate(ranked):
             entry = self.wordnet.synsets[synset]
             share = shares[synset] / noun if noun else (rank == 0) * 1.0
-            uncounted = noun < 3 and len(found) == 1 and entry.file in CONCRETE
+            uncounted = (
+                noun < 3
+                and len(found) == 1
+                and entry.file in CONCRETE
+                and entry.file in THINGS_SEEN
+            )
             counted = noun >= 3 and share >= COMMON_SHARE and len(found) < MAX_SENSES
             if rank == 0 or uncounted or counted:
                 found.append((synset, max(1, round(100 * share))))
-            elif entry.file in CONCRETE and len(found) < MAX_CHOICES and not entry.is_instance:
-                found.append((synset, 0))
+            elif entry.file in CONCRETE and len(found) < MAX_CHOICES:
+                kin = len(entry.lemmas) == 1 and any(
+                    share and set(entry.broader) & set(self.wordnet.synsets[other].broader)
+                    for other, share in found
+                )
+                found.append((synset, int(kin)))
         return found
 
-    def _usual(self, synset: Synset) -> list[tuple[str, int]]:
+    def _usual(self, synset: Synset, *, opened: bool = False) -> list[tuple[str, int]]:
         """Return the terms that a synset is really called by, commonest first, and how often."""
         named: dict[str, int] = {}
         for lemma in self.wordnet.synsets[synset].lemmas:
@@ -452,16 +538,20 @@ class Maker:
             if term is not None and synset in self.common[term]:
                 count = self.wordnet.count[lemma.lower(), synset]
                 named[term] = named.get(term, 0) + count
-                if opened := self.open_form.get((lemma.lower(), synset[0])):
-                    named[opened] = count
+                apart = self.open_form.get((lemma.lower(), synset[0]))
+                if opened and apart is not None:
+                    named[apart] = count
         most = max(named.values(), default=0)
-        return [(t, c) for t, c in sorted(named.items(), key=lambda x: -x[1]) if 10 * c >= most]
+        return [(t, c) for t, c in sorted(named.items(), key=lambda x: -x[1]) if 25 * c >= most]
 
     def relations(self, synset: Synset) -> list[int]:
         """Return the packed relations of a synset, nearest first."""
-        found = {term: 0 for term, _ in self._usual(synset)[:5]}
+        found = {term: 0 for term, _ in self._usual(synset, opened=True)[:5]}
         for broader, steps in self.wordnet.above(synset).items():
             usual = self._usual(broader)[:2]
+            usual = [named for named in usual if 4 * named[1] >= usual[0][1]]
+            if steps > 1 and usual and not usual[0][1]:
+                usual = usual[:1]
             if usual and self._is_worth_naming(broader, usual[0][1], steps):
                 for term, _ in usual:
                     found.setdefault(term, steps)
@@ -494,27 +584,32 @@ class Maker:
                     return True
         return False
 
-    def signature(self, synset: Synset) -> list[int]:
-        """Return the words that go with a sense: of its gloss, its kind's, its parts, sisters."""
-        texts: list[str] = []
+    def signature(self, synset: Synset) -> dict[int, int]:
+        """Return the words that go with a sense, and how far from it they were found.
+
+        They are those of its gloss, its kind's, its parts and sisters.
+        """
+        found: dict[int, int] = {}
+        texts: list[tuple[int, str]] = []
         for at in [synset, *self.wordnet.synsets[synset].broader]:
             entry = self.wordnet.synsets[at]
-            texts += [entry.gloss, *(lemma.replace("_", " ") for lemma in entry.lemmas)]
+            distance = int(at != synset)
+            names = " ".join(entry.lemmas).replace("_", " ")
+            texts.append((distance, f"{names} {entry.gloss}"))
             for symbol, target, *_ in entry.pointers:
-                of_kind = symbol in ("~",) and at != synset
-                if symbol[0] in "%#;-" or of_kind or (symbol == "~" and at == synset):
-                    near = self.wordnet.synsets[target]
-                    texts += [lemma.replace("_", " ") for lemma in near.lemmas[:2]]
+                near = self.wordnet.synsets[target]
+                if symbol[0] in "%#;-~":
+                    texts.append((1 + distance, " ".join(near.lemmas[:2]).replace("_", " ")))
                 if symbol in ("#p", "%p") and at == synset:
-                    texts += [self.wordnet.synsets[target].gloss.split(";")[0]]
-        found = set()
-        for text in texts:
+                    texts.append((1, near.gloss.split(";")[0]))
+        for distance, text in texts:
             for match in words_in(text):
                 base = self.base_form(fold(match.group()))
                 known = self.words.counts.get(base)
-                if known and known.total() and base not in FUNCTION_WORDS:
-                    found.add(self.number[base])
-        return sorted(found)
+                if known and 2 * known[lx.NOUN] > known.total() and base not in STOP_WORDS:
+                    number = self.number[base]
+                    found[number] = min(distance, found.get(number, distance))
+        return found
 
     def derived(self, term: str) -> list[int]:
         """Return terms that share a stem and a picture: skier and ski, wooden and wood."""
@@ -561,14 +656,19 @@ class Maker:
             if len(parts) > 1:
                 senses = [s for s, share in self.choices[term] if share]
                 flags[number] = lx.NOUN | (lx.IDIOM if self._is_idiom(parts, senses) else 0)
+                # Where the dictionary has both (swim suit, swimming suit), the inflected one.
+                for place, inflected in enumerate(max(self.forms[term])[: lx.PLACES]):
+                    flags[number] |= inflected << (lx.FORM_SHIFT + place)
         senses = [
             [of_sense[s] | share << lx.STEPS_SHIFT for s, share in self.choices.get(t, ())]
             for t in self.terms
         ]
-        signatures = [self.signature(s) if s in ambiguous else [] for s in chosen]
+        signatures = [self.signature(s) if s in ambiguous else {} for s in chosen]
         spread = Counter(word for row in signatures for word in row)
+        counts = self._counts(self.terms)
         signatures = [
-            sorted(sorted(row, key=lambda word: spread[word])[:MAX_SIGNATURE]) for row in signatures
+            sorted(sorted(row, key=lambda word: (row[word], -counts[word]))[:MAX_SIGNATURE])
+            for row in signatures
         ]
         lists = {
             "senses": senses,
@@ -579,7 +679,7 @@ class Maker:
         arrays = {
             "base": array("I", [self.number[self.words.bases.get(t, t)] for t in self.terms]),
             "flags": flags,
-            "counts": self._counts(self.terms),
+            "counts": counts,
             "spread": array("H", [min(65535, spread[i]) for i in range(len(self.terms))]),
         }
         for name, rows in lists.items():

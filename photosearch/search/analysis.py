@@ -8,11 +8,13 @@ of the lexicon is one *unit* beside its words: "cell phone", "hot dog".
 
 from __future__ import annotations
 
+import re
 import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import NamedTuple
 
 from photosearch.search.folding import (
     JOINERS,
@@ -23,7 +25,7 @@ from photosearch.search.folding import (
     words_in,
 )
 from photosearch.search.function_words import BOILERPLATE, PHRASES, STOP_WORDS
-from photosearch.search.lexicon import SPACE, lexicon
+from photosearch.search.lexicon import PLACES, SPACE, Openings, lexicon
 
 __all__ = ["SPACE", "fold"]
 
@@ -55,8 +57,7 @@ class Word:
     shown: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(NamedTuple):
     """A word or compound to find a photo by: its index term, as written, its place in the text."""
 
     term: str
@@ -67,17 +68,17 @@ class Unit:
 
 def tokenize(text: str) -> list[Token]:
     """Split `text` into its words in order; `start` and `end` are offsets in `text` itself."""
-    tokens = []
-    for match in words_in(text):
-        surface = match.group()
-        if term := _analyse(surface[:MAX_WORD]).term:
-            tokens.append(Token(surface, term, match.start(), match.end()))
-    return tokens
+    return [
+        Token(match.group(), word.term, match.start(), match.end())
+        for match in words_in(text)
+        if (word := _analyse(match.group()[:MAX_WORD])).term
+    ]
 
 
 def terms(text: str) -> list[str]:
     """Return the index terms of `text` in order; the same as those of `tokenize`, but faster."""
-    return analyse(text)[0]
+    found = [_analyse(match.group()[:MAX_WORD]).term for match in words_in(text)]
+    return found if all(found) else [term for term in found if term]
 
 
 def content_words(text: str) -> list[Word]:
@@ -104,33 +105,26 @@ def label_words(label: str) -> list[Word]:
 
 def analyse(text: str) -> tuple[list[str], list[Word]]:
     """Return `terms` and `content_words` of `text` in one pass."""
-    found = []
-    spans = []
-    for match in words_in(text):
-        word = _analyse(match.group()[:MAX_WORD])
-        if word.term:
-            found.append(word)
-            spans.append(match.span())
+    matches = list(words_in(text))
+    found = [_analyse(match.group()[:MAX_WORD]) for match in matches]
     words: list[Word] = []
     until = 0  # where the last compound or phrase ended
     for at, word in enumerate(found):
         if at < until:
             continue
-        if word.phrases and (length := _length(word.phrases, text, found, spans, at)):
-            until = at + length
-        elif word.opens and (length := _length(word.opens, text, found, spans, at)):
+        if word.opens is not None and (length := _length(word.opens, text, found, matches, at)):
             until = at + length
             parts = found[at:until]
-            if any(part.word is not None for part in parts):
-                key = sys.intern(SPACE.join([part.term for part in parts]))
-                words.append(Word(key, SPACE.join([part.shown for part in parts])))
+            key = SPACE.join([part.term for part in parts])
+            if key not in _phrase_keys() and any(part.word is not None for part in parts):
+                words.append(Word(sys.intern(key), SPACE.join([part.shown for part in parts])))
         elif word.word is not None:
             words.append(word.word)
     if not text.isascii():
         for run in SPACELESS_WORD.findall(unicodedata.normalize("NFKC", text)):
             if 2 <= len(run) <= 12 and run == "".join(_analyse(c[0]).term for c in words_in(run)):
                 words.append(Word(run, run))
-    return [word.term for word in found], words
+    return [word.term for word in found if word.term], words
 
 
 def units(text: str) -> list[Unit]:
@@ -138,25 +132,26 @@ def units(text: str) -> list[Unit]:
 
     The words of an idiom are left out, since a hot dog is no dog; so are stop words.
     """
-    found = []
-    spans = []
-    for match in words_in(text):
-        word = _analyse(match.group()[:MAX_WORD])
-        if word.term:
-            found.append(word)
-            spans.append(match.span())
+    matches = list(words_in(text))
+    found = [_analyse(match.group()[:MAX_WORD]) for match in matches]
     result: list[Unit] = []
     until = idiom_until = 0
-    for at, (word, (start, end)) in enumerate(zip(found, spans, strict=True)):
-        if at >= until and word.opens and (length := _length(word.opens, text, found, spans, at)):
-            until = at + length
-            term = sys.intern(SPACE.join([part.term for part in found[at:until]]))
-            last = spans[until - 1][1]
-            result.append(Unit(term, text[start:last], start, last))
-            if lexicon().is_idiom(term):
-                idiom_until = until
-        if at >= idiom_until and not word.is_stop_word:
-            result.append(Unit(word.term, text[start:end], start, end))
+    for at, word in enumerate(found):
+        if (
+            word.opens is not None
+            and at >= until
+            and (length := _length(word.opens, text, found, matches, at))
+        ):
+            term = SPACE.join([part.term for part in found[at : at + length]])
+            if term not in _phrase_keys():
+                until = at + length
+                start, end = matches[at].start(), matches[until - 1].end()
+                result.append(Unit(sys.intern(term), text[start:end], start, end))
+                if lexicon().is_idiom(term):
+                    idiom_until = until
+        if not word.is_stop_word and at >= idiom_until and word.term:
+            match = matches[at]
+            result.append(Unit(word.term, match.group(), *match.span()))
     return result
 
 
@@ -170,22 +165,18 @@ def display_form(surfaces: Mapping[str, int]) -> str:
     return min(surfaces, key=lambda surface: (-surfaces[surface], len(surface), surface))
 
 
-_Openings = Mapping[str, tuple[tuple[str, ...], ...]]
-"""By the term of the second word: the terms of the words that follow it, longest first."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Analysed:
     folded: str
     term: str
     shown: str
     is_stop_word: bool
+    is_inflected: bool
+    is_plural: bool
     word: Word | None
     """None where it is not worth showing."""
-    opens: _Openings | None
-    """The compounds that begin with it."""
-    phrases: _Openings | None
-    """The phrases without content that begin with it."""
+    opens: Openings | None
+    """The compounds and the phrases without content that begin with it."""
 
 
 @lru_cache(maxsize=1 << 16)
@@ -211,32 +202,58 @@ def _analyse(surface: str) -> _Analysed:
         term,
         sys.intern(shown),
         is_stop_word,
+        term != folded,
+        term != folded and not folded.endswith(("ed", "ing")),
         Word(term, sys.intern(shown)) if worth_showing else None,
-        None if is_stop_word else (lexicon().compounds_from(term) or None),
-        _phrases().get(term),
+        _openings(term, is_stop_word=is_stop_word and folded != "t"),
     )
 
 
+def _openings(term: str, *, is_stop_word: bool) -> Openings | None:
+    openings = dict(_phrases().get(term, {}))
+    if not is_stop_word:
+        for second, rests in lexicon().compounds_from(term).items():
+            openings[second] = (*openings.get(second, ()), *rests)
+    return openings or None
+
+
 def _length(
-    openings: _Openings,
+    openings: Openings,
     text: str,
     found: Sequence[_Analysed],
-    spans: Sequence[tuple[int, int]],
+    matches: Sequence[re.Match[str]],
     at: int,
 ) -> int:
     """Return of how many words that stand side by side what opens with word `at` is; 0 if none."""
     second = at + 1
     if second == len(found) or not (rests := openings.get(found[second].term)):
         return 0
-    for rest in rests:
+    for rest, form in rests:
         end = second + 1 + len(rest)
         if (
             end <= len(found)
+            and _has_form(found, at, end, form)
             and all(found[second + 1 + i].term == term for i, term in enumerate(rest))
-            and all(_is_gap(text[spans[i - 1][1] : spans[i][0]]) for i in range(second, end))
+            and all(
+                _is_gap(text[matches[i - 1].end() : matches[i].start()]) for i in range(second, end)
+            )
         ):
             return end - at
     return 0
+
+
+def _has_form(found: Sequence[_Analysed], at: int, end: int, form: int) -> bool:
+    """Return whether words are inflected where a compound has them so; its head may be a plural.
+
+    So a dining table is one, but cars parked are no car park.
+    """
+    for place in range(min(PLACES, end - at)):
+        word = found[at + place]
+        if word.is_inflected != bool(form >> place & 1):
+            is_head = at + place + 1 == end or found[at + place + 1].is_stop_word
+            if not (is_head and word.is_plural):
+                return False
+    return True
 
 
 def _is_gap(between: str) -> bool:
@@ -252,17 +269,25 @@ def _boilerplate_terms() -> frozenset[str]:
 
 
 @cache
-def _phrases() -> Mapping[str, _Openings]:
-    found: dict[str, dict[str, list[tuple[str, ...]]]] = {}
-    for phrase in PHRASES:
-        first, second, *rest = (
-            lexicon().base_form(fold(without_possessive(match.group())))
-            for match in words_in(phrase)
+def _phrases() -> Mapping[str, Openings]:
+    found: dict[str, dict[str, tuple[tuple[tuple[str, ...], int], ...]]] = {}
+    for phrase in sorted(PHRASES, key=len, reverse=True):
+        folded = [fold(without_possessive(match.group())) for match in words_in(phrase)]
+        first, second, *rest = (lexicon().base_form(word) for word in folded)
+        form = sum(
+            (word != lexicon().base_form(word)) << place
+            for place, word in enumerate(folded[:PLACES])
         )
-        found.setdefault(first, {}).setdefault(second, []).append(tuple(rest))
-    return {
-        first: {
-            second: tuple(sorted(rests, key=len, reverse=True)) for second, rests in after.items()
-        }
-        for first, after in found.items()
-    }
+        openings = found.setdefault(first, {})
+        openings[second] = (*openings.get(second, ()), (tuple(rest), form))
+    return found
+
+
+@cache
+def _phrase_keys() -> frozenset[str]:
+    return frozenset(
+        SPACE.join((first, second, *rest))
+        for first, openings in _phrases().items()
+        for second, rests in openings.items()
+        for rest, _ in rests
+    )

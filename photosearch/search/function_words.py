@@ -35,6 +35,15 @@ six seven eight nine ten another first second third well least take taken taking
 have engage engaged involve enjoy enjoying description describe example kind type thing item object
 surround surrounded surrounding surroundings together slightly spread scatter scattered partially
 group filled covered equipped belonging size piece progress skillfully actively
+lively serene cozy inviting delicious appealing picturesque unique pleasant impressive exciting
+excitement thrill thrilling enjoyable beautiful beauty lovely bustling vibrant dynamic relaxed
+relaxation comfortably comfortable casual essence manner assortment combination arrangement
+arrange mix generous abundance experience activity event occasion opportunity moment spot ready
+allow ensure accompany adorn gather backdrop depth mid amidst contribute reveal resemble
+noticeable evident apparent obvious interesting unusual attention company enhance complete
+overall general style stylish nice great good perfect perfectly properly simple likely
+possible potentially essential available similar different difference interaction interact
+situation context purpose attraction talent skill skillful skilled athleticism
 """.split()  # noqa: SIM905
 
 # Each says nothing, though its words elsewhere do.

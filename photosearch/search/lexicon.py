@@ -13,6 +13,7 @@ import mmap
 import re
 import struct
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -28,6 +29,8 @@ SPACE = "\x1d"
 
 MAGIC = b"LEXICON1"
 NOUN, VERB, ADJECTIVE, ADVERB, IDIOM = 1, 2, 4, 8, 16
+FORM_SHIFT, PLACES = 5, 3
+"""Above the flags of a compound: which of its first words are inflected in it (dining table)."""
 STEPS_SHIFT = 24
 """A relation is packed into 32 bits: the term's number, above it the steps to it; so is a sense,
 with its share in the uses of the word."""
@@ -61,8 +64,20 @@ _ES = re.compile(r".+(?:[sxz]|[cs]h)es")
 _NO_PLURAL = re.compile(r".*(?:ss|us|is|[^a-z]s)|.{1,3}|.*[^a-z].*")
 _INFLECTED_VERB = re.compile(r"[a-z]*[aeiouy][a-z]*[a-z](?:ing|ed)")
 
-_ONE_SIDED = 1.5
-"""A sense that neighbours speak for must beat the commonest one by this much of evidence."""
+Openings = Mapping[str, tuple[tuple[tuple[str, ...], int], ...]]
+"""What opens with a word, by the base form of the second word: those of the words that follow,
+longest first, and as bits, the first word's lowest, which words are inflected in it."""
+
+_SOME = 0.5
+"""Evidence for a sense that is worth heeding: about one rare word of its signature."""
+_SECOND_HAND = 0.4
+"""What a word counts that a neighbour only brings along."""
+_MARGIN, _MARGIN_OF_RARE = 1.2, 1.5
+"""How much more evidence a sense must have than the next one."""
+
+
+Senses = tuple[tuple[int, int, Mapping[str, float]], ...]
+"""A word's senses: the number of each, its share of the uses in percent, its signature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +162,11 @@ class Lexicon:
         self._find = lru_cache(maxsize=1 << 16)(self._table.find)
         self._senses = lru_cache(maxsize=1 << 14)(self._load_senses)
         self._by_senses = lru_cache(maxsize=1 << 14)(self._load_relations)
-        self._compounds: dict[str, Mapping[str, tuple[tuple[str, ...], ...]]] = {}
+        self._of_unknown = lru_cache(maxsize=1 << 14)(self._of_head)
+        self._context = lru_cache(maxsize=1 << 14)(self._load_context)
+        # Asked for each word of a photo with the same neighbours.
+        self._contexts = lru_cache(maxsize=8)(self._count_contexts)
+        self._compounds: dict[str, Openings] = {}
 
     def __contains__(self, term: object) -> bool:
         return isinstance(term, str) and self._find(term) >= 0
@@ -186,11 +205,8 @@ class Lexicon:
             return folded[:-3] + ("ie" if folded.endswith(("kies", "fies")) else "y")
         return folded[: -2 if _ES.fullmatch(folded) else -1]
 
-    def compounds_from(self, first: str) -> Mapping[str, tuple[tuple[str, ...], ...]]:
-        """Return by second base form what follows it in compounds that begin with `first`.
-
-        The longest come first; empty where a compound ends with the second.
-        """
+    def compounds_from(self, first: str) -> Openings:
+        """Return the compounds that begin with the base form `first`."""
         known = self._compounds.get(first)
         if known is None:
             known = self._compounds[first] = self._load_compounds(first)
@@ -200,7 +216,7 @@ class Lexicon:
         """Return how many words the longest compound has that begins at `at`, 0 for none."""
         if at + 1 >= len(base_forms):
             return 0
-        for rest in self.compounds_from(base_forms[at]).get(base_forms[at + 1], ()):
+        for rest, _ in self.compounds_from(base_forms[at]).get(base_forms[at + 1], ()):
             if tuple(base_forms[at + 2 : at + 2 + len(rest)]) == rest:
                 return 2 + len(rest)
         return 0
@@ -219,12 +235,13 @@ class Lexicon:
         """
         number = self._find(term)
         if number < 0:
-            return ()
+            return self._of_unknown(term)
         senses = self._senses(number)
-        meant = tuple(sense for sense, share, _ in senses if share)
         if len(senses) > 1 and neighbours:
-            meant = self._meant(number, senses, neighbours) or meant
-        return self._by_senses(number, meant)
+            meant = self._meant(term, senses, neighbours)
+            if meant is not None:
+                return self._by_senses(number, (meant,))
+        return self._by_senses(number, tuple(sense for sense, share, _ in senses if share))
 
     def kinds(self, term: str) -> tuple[str, ...]:
         """Return the words that say less than `term`, but nearest to it: phone for cell phone."""
@@ -238,17 +255,34 @@ class Lexicon:
         nearest = [r.term for r in broader if r.steps == steps and SPACE not in r.term]
         return tuple(sorted(nearest, key=lambda kind: kind != head))
 
-    def _load_compounds(self, first: str) -> Mapping[str, tuple[tuple[str, ...], ...]]:
-        found: dict[str, list[tuple[str, ...]]] = {}
+    def _load_compounds(self, first: str) -> Openings:
+        found: dict[str, list[tuple[tuple[str, ...], int]]] = {}
         prefix = (first + SPACE).encode("utf-8", "replace")
         for number in range(self._table.at_or_after(prefix), self._table.size):
             words = self._table.term(number).split(SPACE)
             if words[0] != first or len(words) < 2:
                 break
-            found.setdefault(words[1], []).append(tuple(words[2:]))
-        return {second: tuple(sorted(rests, key=len, reverse=True)) for second, rests in found.items()}
+            form = self._table["flags"][number] >> FORM_SHIFT
+            found.setdefault(words[1], []).append((tuple(words[2:]), form))
+        return {
+            second: tuple(sorted(rests, key=lambda rest: len(rest[0]), reverse=True))
+            for second, rests in found.items()
+        }
 
-    def _load_senses(self, number: int) -> tuple[tuple[int, int, Mapping[str, float]], ...]:
+    def _of_head(self, term: str) -> tuple[Relation, ...]:
+        """Return the relations of a word that WordNet lacks by its last part: smartphone."""
+        if term.isascii() and term.isalpha():
+            for at in range(3, len(term) - 3):
+                head = self._find(term[at:])
+                if head >= 0 and self._find(term[:at]) >= 0 and self._senses(head):
+                    above = (
+                        Relation(relation.term, Through.BROADER, relation.steps + 1)
+                        for relation in self.relations(term[at:])
+                    )
+                    return (Relation(term[at:], Through.BROADER, 1), *above)
+        return ()
+
+    def _load_senses(self, number: int) -> Senses:
         """Return the senses of a term: the number, its share of uses in percent, its signature.
 
         Signatures are there only where there is a choice: terms and the weight of meeting them.
@@ -266,25 +300,43 @@ class Lexicon:
             senses.append((sense, share, signature))
         return tuple(senses)
 
-    def _meant(
-        self,
-        number: int,
-        senses: tuple[tuple[int, int, Mapping[str, float]], ...],
-        neighbours: Collection[str],
-    ) -> tuple[int, ...]:
-        evidence = {
-            sense: sum(signature[near] for near in signature.keys() & neighbours)
-            for sense, _, signature in senses
-        }
-        usual = max(senses, key=lambda sense: sense[1])
-        best = max(senses, key=lambda sense: (evidence[sense[0]], sense[1]))
-        if evidence[best[0]] <= 0.2:
-            return ()
-        if best is usual or evidence[best[0]] >= _ONE_SIDED * evidence[usual[0]] + (
-            0.0 if best[1] else 0.5
-        ):
-            return (best[0],)
-        return ()
+    def _meant(self, term: str, senses: Senses, neighbours: Collection[str]) -> int | None:
+        """Return the sense that `neighbours` speak for, if any."""
+        evidence = [
+            sum(signature[near] for near in signature.keys() & neighbours)
+            for _, _, signature in senses
+        ]
+        if max(evidence) < _SOME:
+            context = self._contexts(frozenset(neighbours))
+            own = self._context(term) if term in neighbours else ()
+            evidence = [
+                value
+                + sum(
+                    _SECOND_HAND * weight * (context[word] - (word in own))
+                    for word, weight in signature.items()
+                    if word in context
+                )
+                for value, (_, _, signature) in zip(evidence, senses, strict=True)
+            ]
+        ranked = sorted(
+            range(len(senses)), key=lambda at: (evidence[at], senses[at][1]), reverse=True
+        )
+        best, second = ranked[:2]
+        margin = _MARGIN if senses[best][1] else _MARGIN_OF_RARE
+        if evidence[best] < _SOME or evidence[best] < margin * evidence[second]:
+            return None
+        return senses[best][0]
+
+    def _count_contexts(self, neighbours: frozenset[str]) -> Counter[str]:
+        """Return by how many of the neighbours each word is brought along."""
+        return Counter(word for near in neighbours for word in self._context(near))
+
+    def _load_context(self, term: str) -> frozenset[str]:
+        """Return what a word brings along: the signature of its commonest sense, its kinds."""
+        number = self._find(term)
+        senses = self._senses(number) if number >= 0 else ()
+        signature = max(senses, key=lambda sense: sense[1])[2].keys() if senses else ()
+        return frozenset((*signature, *(relation.term for relation in self.relations(term))))
 
     def _load_relations(self, number: int, senses: tuple[int, ...]) -> tuple[Relation, ...]:
         nearest: dict[int, int] = dict.fromkeys(self._table.row("derived", number), 0)

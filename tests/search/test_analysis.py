@@ -3,7 +3,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from photosearch.search import analysis
-from photosearch.search.analysis import content_words, fold, is_stop_word, terms, tokenize
+from photosearch.search.analysis import (
+    content_words,
+    fold,
+    is_stop_word,
+    terms,
+    tokenize,
+    units,
+)
 
 
 @pytest.mark.parametrize(
@@ -77,8 +84,10 @@ def test_offsets_point_into_the_original_text(text):
 @given(st.text(max_size=40))
 def test_shown_words_find_themselves(text):
     for word in content_words(text):
-        assert "".join(terms(word.shown)) == word.key
-        assert not any(ch.isspace() for ch in word.shown + word.key)
+        parts = terms(word.shown)
+        assert word.key in ("".join(parts), analysis.SPACE.join(parts))
+        shown = (word.shown + word.key).replace(analysis.SPACE, "")
+        assert not any(ch.isspace() for ch in shown)
 
 
 @given(st.text(max_size=40))
@@ -119,3 +128,59 @@ def test_the_display_form_is_the_most_frequent_then_the_shortest():
 )
 def test_words_that_only_look_alike_stay_apart(a, b):
     assert terms(a) != terms(b)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("A hot dog on a plate", ["hot dog", "plate"]),
+        ("two dining tables", ["two", "dining tables", "dining", "tables"]),
+        ("his T-shirt", ["T-shirt", "shirt"]),
+        ("people eat ice cream.", ["people", "eat", "ice cream"]),
+        ("it is hot. Dog days", ["hot", "Dog", "days"]),
+        (
+            "cars parked and children playing, a baby sitting",
+            ["cars", "parked", "children", "playing", "baby", "sitting"],
+        ),
+    ],
+)
+def test_units_are_compounds_and_words(text, expected):
+    assert [unit.surface for unit in units(text)] == expected
+
+
+def test_a_compound_has_the_term_of_its_words():
+    (whole, *parts) = units("Cell\u00a0phones")
+    assert whole.term == analysis.SPACE.join(terms("cell phone"))
+    assert [part.term for part in parts] == terms("cell phone")
+    assert [unit.term for unit in units("a hot-dog")] == [analysis.SPACE.join(terms("hot dog"))]
+
+
+@given(st.text())
+def test_units_lie_in_the_text(text):
+    found = units(text)
+    for unit in found:
+        assert text[unit.start : unit.end] == unit.surface
+        assert unit.term
+    assert [unit.start for unit in found] == sorted(unit.start for unit in found)
+
+
+@given(
+    st.lists(
+        st.sampled_from("hot dog dogs the cell phone, park meter. parking - a 犬 ' of".split())
+    )
+)  # noqa: SIM905
+def test_units_say_what_the_terms_say(words):
+    text = " ".join(words)
+    known = set(terms(text))
+    for unit in units(text):
+        assert set(unit.term.split(analysis.SPACE)) <= known
+    assert analysis.word_keys(text) <= {unit.term for unit in units(text)} | known
+
+
+def test_content_words_show_compounds_whole_and_leave_phrases_out():
+    text = "A cell phone in a cozy living room, adding to its charm. A close-up of the hot dogs."
+    shown = [word.shown.replace(analysis.SPACE, " ") for word in content_words(text)]
+    assert shown == ["cell phone", "living room", "hot dogs"]
+    assert analysis.word_keys("cell phone") == {
+        word.key for word in analysis.label_words("cell phone")
+    }
