@@ -24,7 +24,7 @@ HEIGHT_PX = 28
 _MAX_TEXT_PX = 260
 _PAD_PX = 12
 _PART_PX = 24
-_MINUS_PX = 16
+_MINUS_PX = 15
 _GAP_PX = 8
 
 
@@ -115,7 +115,7 @@ class Chip(QAbstractButton):
         if self._count_text:
             width += _GAP_PX + metrics.horizontalAdvance(self._count_text)
         # The minus covers nothing: the end is wide enough for it.
-        width += _PART_PX + 4 if self._removable else _MINUS_PX + 5
+        width += _PART_PX + 4 if self._removable else _MINUS_PX + 7
         return QSize(width, max(HEIGHT_PX, metrics.height() + 10))
 
     def cross_rect(self) -> QRectF:
@@ -240,6 +240,9 @@ class Chip(QAbstractButton):
         baseline = (self.height() + metrics.ascent() - metrics.descent()) / 2
         from_right = self._right_to_left()
         x: float = self.width() - _PAD_PX if from_right else _PAD_PX
+
+        # Each piece is read in its own direction, whatever that of the window is.
+        painter.setLayoutDirection(Qt.LayoutDirection.LayoutDirectionAuto)
 
         def paint(words: str, colour: QColor, gap: int) -> None:
             nonlocal x

@@ -13,14 +13,14 @@ from PySide6.QtWidgets import (
     QLabel,
     QPushButton,
     QScrollArea,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 
 from photosearch.gui import text
 
-_SIZE = QSize(620, 640)
+_SIZE = QSize(640, 640)
+_EXAMPLE_PX = 200
 
 
 class QueryHelp(QDialog):
@@ -61,11 +61,11 @@ class QueryHelp(QDialog):
         grid.setContentsMargins(0, 0, 8, 0)
         grid.setHorizontalSpacing(12)
         grid.setVerticalSpacing(2)
-        grid.setColumnStretch(0, 2)
-        grid.setColumnStretch(1, 3)
+        grid.setColumnStretch(1, 1)
         for line, (query, meaning) in enumerate(examples):
             meaning = QCoreApplication.translate("query_help", meaning)  # noqa: PLW2901
-            grid.addWidget(self._example(query, meaning), line, 0)
+            top = Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft
+            grid.addWidget(self._example(query, meaning), line, 0, top)
             grid.addWidget(self._meaning(meaning), line, 1)
         grid.setRowStretch(len(examples), 1)
         area = QScrollArea()
@@ -78,11 +78,13 @@ class QueryHelp(QDialog):
         return area
 
     def _example(self, query: str, meaning: str) -> QPushButton:
-        button = QPushButton(text.plain_label(query))
+        button = QPushButton()
+        metrics, elide = button.fontMetrics(), Qt.TextElideMode.ElideRight
+        button.setText(text.plain_label(metrics.elidedText(query, elide, _EXAMPLE_PX)))
         button.setProperty("link", True)
+        # The language reads from left to right, its signs before what they belong to.
+        button.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
         button.setCursor(Qt.CursorShape.PointingHandCursor)
-        button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        button.setMinimumWidth(120)
         button.setAccessibleName(query)
         button.setAccessibleDescription(meaning)
         button.setToolTip(text.plain_tooltip(query))

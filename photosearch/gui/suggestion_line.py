@@ -54,6 +54,7 @@ class SuggestionLine(QWidget):
         words = str(query)
         link = QPushButton()
         link.setProperty("link", True)
+        link.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
         link.setCursor(Qt.CursorShape.PointingHandCursor)
         elide = Qt.TextElideMode.ElideRight
         link.setText(text.plain_label(link.fontMetrics().elidedText(words, elide, _MAX_TEXT_PX)))
