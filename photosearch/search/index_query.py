@@ -25,8 +25,10 @@ LIKE_TERMS = 25
 
 # Weights of a description's words; by tests/benchmarks/evidence_quality.py.
 _FUNCTION_WORD = 0.5
-_PAIR = 0.3
-_BY_EVIDENCE = 0.4
+_PAIR = 0.15
+_BY_EVIDENCE = 0.5
+_BY_BEING_THERE = 0.7
+_LEAST_SHARE = 0.3
 
 _DOUBTFUL_SCORE = 0.1
 _FALLBACK_SCORE = 0.2
@@ -191,25 +193,34 @@ class _Compiler:
         return tantivy.Query.regex_query(self._schema, "facts", _literal(beginning) + ".*")
 
     def _about(self, condition: Condition) -> tantivy.Query:
-        """Match what has any word of the description: as written, in pairs, and by evidence."""
+        """Match what has some of a description's words: as written, in pairs, and by evidence."""
         tokens = analysis.tokenize(condition.value)
         telling = [t.term for t in tokens if not analysis.is_stop_word(t.surface)]
         if condition.negated:
             return boolean(Occur.Must, [self._snapshot.term("text", term) for term in telling])
-        weights = {t.term: _FUNCTION_WORD for t in tokens} | dict.fromkeys(telling, 1.0)
+        query, term = tantivy.Query, self._snapshot.term
         scored = [
-            (self._snapshot.term("text", term, "freq"), weight) for term, weight in weights.items()
+            query.boost_query(term("text", function_word, "freq"), _FUNCTION_WORD)
+            for function_word in {t.term for t in tokens} - set(telling)
         ]
+        for word in dict.fromkeys(telling):
+            by_evidence = query.boost_query(term("evidence", word, "freq"), _BY_EVIDENCE)
+            # As written or by evidence, whichever says more: both would count the same twice.
+            scored.append(query.disjunction_max_query([term("text", word, "freq"), by_evidence]))
+            scored.append(constant(term("evidence", word), _BY_BEING_THERE))
         scored += [
-            (tantivy.Query.phrase_query(self._schema, "text", list(pair), slop=1), _PAIR)
+            query.boost_query(query.phrase_query(self._schema, "text", list(pair), slop=1), _PAIR)
             for pair in dict.fromkeys(pairwise(telling))
         ]
-        scored += [
-            (self._snapshot.term("evidence", term, "freq"), _BY_EVIDENCE)
-            for term in condition.terms
-        ]
-        boost = tantivy.Query.boost_query
-        return boolean(Occur.Should, [boost(query, weight) for query, weight in scored])
+        words = dict.fromkeys(telling)
+        enough = boolean(
+            Occur.Should,
+            [constant(term("evidence", word)) for word in words],
+            at_least=max(1, round(_LEAST_SHARE * len(words))),
+        )
+        return query.boolean_query(
+            [(Occur.Must, enough), *((Occur.Should, score) for score in scored)]
+        )
 
     def _like(self, photo_id: int) -> tantivy.Query:
         """Match what has any of the most telling words of a photo, but not the photo itself."""
