@@ -109,7 +109,8 @@ _QUOTED = re.compile(
 )
 _UNQUOTED = re.compile(
     r"\b(?:signs?|banner|poster|billboard|plate|placard|notice|shirt|letters|words)"
-    r"(?: (?:that|which))? (?:says?|saying|reads?|reading) (?!that\b|an? )([^\"'\u201c‘.,;:!?\n]{1,60})",
+    r"(?: (?:that|which))? (?:says?|saying|reads?|reading) (?!that\b|an? )"
+    r"([^\"'\u201c‘.,;:!?\n]{1,60})",
     re.IGNORECASE,
 )
 _WRITING_ENDS = re.compile(

@@ -9,7 +9,6 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from photosearch.domain import Caption, Field, Match, Query, TermCount, Through
 from photosearch.search import analysis
@@ -67,7 +66,7 @@ class _Reader:
             case Kind.PHRASE:
                 return list(self._side_by_side(condition.terms, condition.clause))
             case Kind.PREFIX:
-                return self._evidence(partial(_begins, condition.value), condition.value)
+                return self._beginning(condition.value)
             case Kind.ABOUT:
                 return self._about(condition)
             case Kind.FACT:
@@ -76,10 +75,10 @@ class _Reader:
                 return []
 
     def _word(self, condition: Condition) -> list[_Reason]:
-        found = self._evidence(partial(_is, condition.terms[0]), condition.clause)
+        found = self._evidence(condition.terms[0].__eq__, condition.clause)
         if condition.parts and all(reason.doubtful for reason in found):
             parts = [
-                [r for r in self._evidence(partial(_is, part), part) if not r.doubtful]
+                [r for r in self._evidence(part.__eq__, part) if not r.doubtful]
                 for part in condition.parts
             ]
             if all(parts):
@@ -96,15 +95,15 @@ class _Reader:
             if word.key in condition.fallback
         ]
 
-    def _evidence(self, is_wanted: Callable[[str, str], bool], asked: str) -> list[_Reason]:
-        """Return the mentions of a term that `is_wanted`, by term and surface, or entail one."""
+    def _evidence(self, is_wanted: Callable[[str], bool], asked: str) -> list[_Reason]:
+        """Return the mentions of a term that `is_wanted`, and those that entail one."""
         found = []
         for mention in self._mentions:
-            if is_wanted(mention.term, mention.surface):
+            if is_wanted(mention.term):
                 found.append(_said(mention, asked))
             elif mention.entails:
                 for relation in entailed(mention.term, self._neighbours):
-                    if is_wanted(relation.term, ""):
+                    if is_wanted(relation.term):
                         found.append(
                             _Reason(
                                 relation.through, mention.surface, mention.view, mention.doubtful
@@ -113,11 +112,26 @@ class _Reader:
                         break
         return found
 
+    def _beginning(self, folded: str) -> list[_Reason]:
+        """Return the words that are shown and begin so, then terms that do."""
+        found = []
+        for caption in self._photo.captions:
+            through = Through.TAG if caption.tags else Through.WORD
+            for word in shown_words(caption):
+                if analysis.fold(spaced := _spaced(word)).startswith(folded):
+                    found.append(_Reason(through, spaced, caption.view))
+        known = {reason.found for reason in found}
+        return found + [
+            reason
+            for reason in self._evidence(lambda term: term.startswith(folded), folded)
+            if reason.found.lower() not in known and not reason.doubtful
+        ]
+
     def _about(self, condition: Condition) -> list[_Reason]:
         found = [
             reason
             for term in condition.terms
-            for reason in self._evidence(partial(_is, term), term)
+            for reason in self._evidence(term.__eq__, term)
             if not reason.doubtful
         ]
         if not found:  # what is denied, and function words, tell little, but are found
@@ -154,17 +168,21 @@ class _Reader:
                             yield _Reason(reason.through, tag.word, caption.view)
 
     def _in_crops(self, condition: Condition) -> Iterator[_Reason]:
-        def is_wanted(term: str, surface: str) -> bool:
+        small = evidence(self._photo).crop_only
+
+        def is_wanted(term: str) -> bool:
             if condition.value:
-                return _begins(condition.value, term, surface)
+                return term.startswith(condition.value)
             return (term,) == condition.terms
 
-        shown = evidence(self._photo).crop_only
-        for reason in self._evidence(
-            lambda term, surface: term in shown and is_wanted(term, surface), condition.clause
-        ):
+        asked = condition.clause.partition(":")[2]
+        for reason in self._evidence(lambda term: term in small and is_wanted(term), asked):
             if reason.view and reason.view != WHOLE:
                 yield reason
+
+
+def _spaced(word: analysis.Word) -> str:
+    return word.shown.replace(analysis.SPACE, " ")
 
 
 def _said(mention: Mention, asked: str) -> _Reason:
@@ -178,14 +196,6 @@ def _word_or_form(surface: str, asked: str) -> Through:
     return Through.WORD if analysis.fold(surface) == analysis.fold(asked) else Through.FORM
 
 
-def _is(wanted: str, term: str, surface: str) -> bool:
-    return term == wanted
-
-
-def _begins(folded: str, term: str, surface: str) -> bool:
-    return term.startswith(folded) or analysis.fold(surface).startswith(folded)
-
-
 def _holding(condition: Condition, through: Through, texts: Iterable[str]) -> Iterator[_Reason]:
     """Yield the texts that hold the condition's terms side by side, then its beginning."""
     for text in texts:
@@ -195,10 +205,7 @@ def _holding(condition: Condition, through: Through, texts: Iterable[str]) -> It
         for at in range(len(terms) - length + 1):
             if tuple(terms[at : at + length]) == condition.terms and (
                 not condition.value
-                or (
-                    at + length < len(tokens)
-                    and _begins(condition.value, terms[at + length], tokens[at + length].surface)
-                )
+                or (at + length < len(tokens) and terms[at + length].startswith(condition.value))
             ):
                 yield _Reason(through, text.strip())
                 break
@@ -236,7 +243,7 @@ def highlight(text: str, query: Query) -> list[tuple[int, int]]:
         if leaf.kind in (Kind.WORD, Kind.ABOUT)
         for term in (*leaf.terms, *leaf.parts)
     }
-    beginnings = [leaf.value for leaf in leaves if leaf.kind is Kind.PREFIX]
+    beginnings = tuple(leaf.value for leaf in leaves if leaf.kind is Kind.PREFIX)
     spans = [
         span
         for leaf in leaves
@@ -250,7 +257,8 @@ def highlight(text: str, query: Query) -> list[tuple[int, int]]:
             unit = claim.unit
             if (
                 unit.term in terms
-                or any(_begins(beginning, unit.term, unit.surface) for beginning in beginnings)
+                or unit.term.startswith(beginnings)
+                or analysis.fold(unit.surface).startswith(beginnings)
                 or any(relation.term in terms for relation in entailed(unit.term, neighbours))
             ):
                 spans.append((unit.start, unit.end))
@@ -283,7 +291,7 @@ def count_words(captions: Sequence[Caption]) -> list[TermCount]:
     surfaces: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for caption in captions:
         for word in shown_words(caption):
-            surfaces[word.key][word.shown.replace(analysis.SPACE, " ").lower()] += 1
+            surfaces[word.key][_spaced(word).lower()] += 1
     counts = [
         TermCount(analysis.display_form(forms), sum(forms.values())) for forms in surfaces.values()
     ]
