@@ -105,7 +105,7 @@ def test_hybrid_search_is_measured_as_shipped(checkpoint, clip, photos):
     documents = [human_documents([f"xyzzy{n}"]) for n in range(len(photos))]
     choice = choose_clip("", checkpoint)
     with ScratchLibrary(documents, clip=choice, pictures=photos) as scratch:
-        about = "There is a dog in the middle of the road and it looks at a red car near a tree."
+        about = "There is a dog in the middle of the road and it looks at a red car near a tree"
         found = AppRanker(scratch).rank(about, 5)
     # No caption has a word of it: the vectors decide, which are stored as half floats.
     assert sorted(found) == [0, 1, 2, 3, 4]
