@@ -37,6 +37,11 @@ class HitTips(QObject):
         self._model = model
         self._view = view
         view.tip_wanted.connect(self._ask)
+        model.modelReset.connect(self._withdraw)
+
+    def _withdraw(self) -> None:
+        self._background.cancel(_CHANNEL)
+        QToolTip.hideText()
 
     def _ask(self, row: int, place: QPoint) -> None:
         hit, query = self._model.hit(row), self._model.query
