@@ -84,7 +84,7 @@ def order(runners):
 def test_each_stage_is_tried_and_then_the_most_rewarding_comes_first(clock):
     runners = {stage: Runner(stage) for stage in reversed(Stage)}
     crops = [Stage.QUARTERS, Stage.NINTHS, Stage.HALVES]
-    assert order(runners.values()) == [Stage.SCAN, Stage.TAGS, Stage.FULL, *crops]
+    assert order(runners.values()) == [Stage.SCAN, Stage.TAGS, Stage.VECTORS, Stage.FULL, *crops]
     # Words for every photo come first, however few new ones `full` gives.
     work(clock, runners[Stage.TAGS].pace, 30, seconds=1, words=1)
     work(clock, runners[Stage.FULL].pace, 30, seconds=100, words=1)
