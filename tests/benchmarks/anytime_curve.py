@@ -32,14 +32,16 @@ from threading import Event
 
 from photosearch.captioners import find_captioners
 from photosearch.captioning.captioner import PhotoViews
-from photosearch.domain import CAPTION_STAGES, Clause, Query, Stage
+from photosearch.domain import CAPTION_STAGES, Caption, Clause, Query, Stage
 from photosearch.evaluation.metrics import measure
 from photosearch.imaging.crops import views
 from photosearch.imaging.decode import decode
 from photosearch.library import PhotoLibrary
 from photosearch.paths import AppPaths
 from photosearch.search.caption_index import CaptionIndex
+from photosearch.search.photo_document import photo_document
 from photosearch.service import IndexService
+from photosearch.storage.photo_store import PhotoFacts
 
 TINY = Path(__file__).resolve().parents[1] / "tiny_llava"
 sys.path.append(str(TINY))
@@ -181,7 +183,7 @@ def curve(
     points = []
     with tempfile.TemporaryDirectory() as folder:
         index = CaptionIndex.open(Path(folder))
-        texts: dict[int, list[str]] = {}
+        captions: dict[int, list[Caption]] = {}
 
         def rank(query: str) -> list[str]:
             found = index.search(Query((Clause(query, phrase=True),)), limit=len(scenes))
@@ -190,9 +192,11 @@ def curve(
         with index.writer() as writer:
             for cost, part in _parts(looks, every, charge_skipped=charge_skipped):
                 for look in part:
-                    texts.setdefault(look.photo, []).append(look.text)
+                    said = Caption(look.photo + 1, look.view, "tiny", "", look.text)
+                    captions.setdefault(look.photo, []).append(said)
                 for number in {look.photo for look in part}:
-                    writer.put(number + 1, _NEWEST_S - number, [t for t in texts[number] if t])
+                    facts = PhotoFacts(_NEWEST_S - number, False, "", "PNG", 0, "", (), ())
+                    writer.put(photo_document(number + 1, captions[number], facts))
                 writer.commit()
                 index.reload()
                 points.append((float(cost), measure(rank, labels).share))
