@@ -88,15 +88,15 @@ def test_each_stage_is_tried_and_then_the_most_rewarding_comes_first(clock):
     # Words for every photo come first, however few new ones `full` gives.
     work(clock, runners[Stage.TAGS].pace, 30, seconds=1, words=1)
     work(clock, runners[Stage.FULL].pace, 30, seconds=100, words=1)
-    assert order(runners.values())[:3] == [Stage.SCAN, Stage.TAGS, Stage.FULL]
+    assert order(runners.values())[:4] == [Stage.SCAN, Stage.TAGS, Stage.VECTORS, Stage.FULL]
     work(clock, runners[Stage.QUARTERS].pace, 30, seconds=4, words=12)
-    assert order(runners.values())[3:] == [Stage.NINTHS, Stage.HALVES, Stage.QUARTERS]
+    assert order(runners.values())[4:] == [Stage.NINTHS, Stage.HALVES, Stage.QUARTERS]
     work(clock, runners[Stage.HALVES].pace, 30, seconds=4, words=4)
     work(clock, runners[Stage.NINTHS].pace, 30, seconds=9, words=18)
-    assert order(runners.values())[3:] == [Stage.QUARTERS, Stage.NINTHS, Stage.HALVES]
+    assert order(runners.values())[4:] == [Stage.QUARTERS, Stage.NINTHS, Stage.HALVES]
     # It has given most of what it has.
     work(clock, runners[Stage.QUARTERS].pace, 100, seconds=4, words=2)
-    assert order(runners.values())[3:] == [Stage.NINTHS, Stage.HALVES, Stage.QUARTERS]
+    assert order(runners.values())[4:] == [Stage.NINTHS, Stage.HALVES, Stage.QUARTERS]
 
 
 def test_one_bad_photo_is_no_sign_of_a_bad_captioner():
