@@ -338,8 +338,10 @@ class BrowsePage(QWidget):
         self.stack.setCurrentWidget(page)
         searching = page in (self.view, self.nothing_page)
         self.summary.setVisible(searching)
-        self.refine.setVisible(searching)
-        self.suggestions.setVisible(searching and bool(self.suggestions.links))
+        suggesting = bool(self.suggestions.links)
+        self.suggestions.setVisible(searching and suggesting)
+        # The row keeps its place while one types, unless the suggestions can have it.
+        self.refine.setVisible(searching and (bool(self.refine.words) or not suggesting))
         if self.bar.isEnabled() != bool(status.folders):
             for widget in (self.bar, self.sidebar_button, self.words_button):
                 widget.setEnabled(bool(status.folders))

@@ -94,6 +94,8 @@ class CloudView(QWidget):
             return
         self._words = tuple(words)
         self._placed = []
+        # While it is hidden nothing else takes the place of what is under way.
+        self._background.cancel(self._channel)
         self.setAccessibleDescription(", ".join(term.word for term in self._words[:15]))
         self._lay_out()
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+from photosearch.domain import Field
 
 _QUOTES = frozenset('"“”„‟«»＂')
 _BREAKS = frozenset(" \t\u3000()（）|｜")
+_OPEN_FIELD = re.compile(rf'(?:^|(?<=[\s(]))-?(?:{"|".join(Field)}):"?$', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,11 @@ def read_draft(text: str) -> Draft:
         elif ch == "-" and at == start and not quoted:
             start = at + 1
     return Draft(text, start, quoted, valued, depth)
+
+
+def without_open_field(text: str) -> str:
+    """Return `text` less a field at its end whose value is still to come."""
+    return _OPEN_FIELD.sub("", text)
 
 
 def completed(text: str, cursor: int, word: str) -> tuple[str, int]:

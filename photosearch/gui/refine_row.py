@@ -32,6 +32,11 @@ class RefineRow(QWidget):
     def minimumSizeHint(self) -> QSize:
         return QSize(0, HEIGHT_PX)
 
+    @property
+    def words(self) -> list[str]:
+        """The words on offer, on screen or not."""
+        return [chip.text() for chip in self._chips]
+
     def chips(self) -> list[Chip]:
         """Return the chips that are on screen."""
         return [chip for chip in self._chips if not chip.isHidden()]

@@ -22,6 +22,7 @@ from photosearch.errors import PhotosearchError
 from photosearch.gui.background import Background
 from photosearch.gui.clause_text import completion_clause
 from photosearch.gui.desktop import file_url
+from photosearch.gui.draft import without_open_field
 
 if TYPE_CHECKING:
     from photosearch.library import PhotoLibrary
@@ -62,6 +63,7 @@ def _search(library: PhotoLibrary, query: Query) -> SearchResults:
 
 
 def _ask(library: PhotoLibrary, clauses: Sequence[Clause], draft: str) -> Answer:
+    draft = without_open_field(draft)
     drafted = library.parse(draft).clauses if draft.strip() else ()
     query = Query(tuple(clauses))
     for clause in drafted:

@@ -39,12 +39,13 @@ def why_text(match: Match) -> str:
 
 def _through(match: Match) -> str:
     found = one_line(match.found)
+    same = found.casefold() == one_line(match.clause).casefold()
     words = {
-        Through.WORD: "" if found == one_line(match.clause) else _tr("through %1"),
+        Through.WORD: "" if same else _tr("through %1"),
         Through.FORM: _tr("through %1"),
         Through.SYNONYM: _tr("through %1, a synonym"),
         Through.BROADER: _tr("through %1"),
-        Through.TAG: _tr("through the tag %1"),
+        Through.TAG: _tr("as a tag") if same else _tr("through the tag %1"),
         Through.TEXT: _tr("through %1, written in the photo"),
         Through.PLACE: _tr("through the place %1"),
         Through.NAME: _tr("through the name %1"),

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QLabel, QToolTip
 from photosearch.domain import Clause, Field, Match, Query, Through
 from photosearch.gui.chip import Chip
 from photosearch.gui.clause_text import completion_clause, pieces, said, shown
-from photosearch.gui.draft import completed, read_draft
+from photosearch.gui.draft import completed, read_draft, without_open_field
 from photosearch.gui.query_help import QueryHelp
 from photosearch.gui.why_text import why_text
 
@@ -62,6 +62,15 @@ def test_every_clause_is_said_for_people(dressed, clause, words, quiet):
 def test_the_word_at_the_cursor_heeds_quotes_and_parentheses(typed, word, is_open):
     draft = read_draft(typed)
     assert (draft.word, draft.is_open) == (word, is_open)
+
+
+@pytest.mark.parametrize(
+    ("typed", "searched"),
+    [("dog in:", "dog "), ("-date:", ""), ('(cat in:"', "(cat "), ("main:", "main:"),
+     ("in:x", "in:x"), ("dog", "dog")],
+)  # fmt: skip
+def test_a_field_without_a_value_is_not_searched_for(typed, searched):
+    assert without_open_field(typed) == searched
 
 
 @pytest.mark.parametrize(
@@ -194,6 +203,14 @@ def test_a_completed_field_is_kept_whole(person):
     person.wait(lambda: completions(person).words() == ["in:pictures"])
     person.key(Qt.Key.Key_Tab, widget=person.field)
     person.wait(lambda: person.chips() == ["dog", "in:pictures"])
+
+
+def test_a_field_that_waits_for_its_value_finds_all_the_rest_does(person):
+    person.search("dog")
+    person.type("in:")
+    person.wait(lambda: completions(person) is not None)
+    person.wait(lambda: "in:pictures" in completions(person).words())
+    assert len(person.names()) == 3
 
 
 def test_completing_inside_parentheses_goes_on_typing(person):
@@ -380,6 +397,8 @@ def test_the_name_of_a_typed_photo_is_looked_up(person):
         (Match("stop", Through.TEXT, "STOP"), "stop: through STOP, written in the photo"),
         (Match("bed", Through.NAME, "a\u202e\nbed"), "bed: through the name a\\u202e bed"),
         (Match("dog", Through.WORD, "dog"), "dog"),
+        (Match("Dog", Through.TAG, "dog", ("whole",)), "Dog: as a tag, in the whole photo"),
+        (Match("dog", Through.TAG, "dog house"), "dog: through the tag dog house"),
         (Match("pet", Through.BROADER, "قطة"), "pet: through \u2068قطة\u2069"),
     ],
 )  # fmt: skip
