@@ -245,7 +245,7 @@ class Lexicon:
 
     def kinds(self, term: str) -> tuple[str, ...]:
         """Return the words that say less than `term`, but nearest to it: phone for cell phone."""
-        head = _head(term)
+        head = head_of(term)
         broader = [r for r in self.relations(term) if r.through is Through.BROADER]
         steps = 1
         if head != term and term in self and not self.is_idiom(term):
@@ -357,7 +357,7 @@ def lexicon() -> Lexicon:
     return Lexicon(paths.resource("lexicon", "wordnet.lex"))
 
 
-def _head(compound: str) -> str:
+def head_of(compound: str) -> str:
     """Return the word that says what a compound is: its last, or the one before "of"."""
     words = compound.split(SPACE)
     for preposition in ("of", "in", "on"):

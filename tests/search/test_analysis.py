@@ -137,7 +137,7 @@ def test_words_that_only_look_alike_stay_apart(a, b):
         ("two dining tables", ["two", "dining tables", "dining", "tables"]),
         ("his T-shirt", ["T-shirt", "shirt"]),
         ("people eat ice cream.", ["people", "eat", "ice cream"]),
-        ("it is hot. Dog days", ["hot", "Dog", "days"]),
+        ("it is hot. Dog food", ["hot", "Dog food", "Dog", "food"]),
         (
             "cars parked and children playing, a baby sitting",
             ["cars", "parked", "children", "playing", "baby", "sitting"],
@@ -166,9 +166,11 @@ def test_units_lie_in_the_text(text):
 
 @given(
     st.lists(
-        st.sampled_from("hot dog dogs the cell phone, park meter. parking - a 犬 ' of".split())
+        st.sampled_from(
+            ["hot", "dog", "dogs", "the", "cell", "phone,", "parking", "meter.", "-", "犬"]
+        )
     )
-)  # noqa: SIM905
+)
 def test_units_say_what_the_terms_say(words):
     text = " ".join(words)
     known = set(terms(text))
