@@ -149,7 +149,7 @@ class CaptionIndex:
             partial: list[Scored] = []
             partial_total = 0
             if len(compiled.wanted) > 1 or compiled.is_doubtful:
-                any_word = compiled.within(boolean(Occur.Should, compiled.possible))
+                any_word = compiled.within(boolean(Occur.Should, compiled.alternatives))
                 partial_total = snapshot.count(any_word) - total
                 if partial_total and len(full) < limit:
                     partial = _search_partial(

@@ -40,14 +40,16 @@ class Compiled:
     """A query in Tantivy's terms.
 
     `wanted` are its words, `possible` the same where they may be doubtful, too; `is_doubtful`
-    says whether they are anywhere. `filters` and `unwanted` hold for partial matches as well.
-    `own` are the keys of its words. `is_ranked` is False where nothing tells a better hit.
+    says whether they are anywhere. Any of `alternatives` matches what has any word, perhaps.
+    `filters` and `unwanted` hold for partial matches as well. `own` are the keys of its words.
+    `is_ranked` is False where nothing tells a better hit.
     """
 
     wanted: tuple[tantivy.Query, ...] = ()
     possible: tuple[tantivy.Query, ...] = ()
     filters: tuple[tantivy.Query, ...] = ()
     unwanted: tuple[tantivy.Query, ...] = ()
+    alternatives: tuple[tantivy.Query, ...] = ()
     is_doubtful: bool = False
     term_count: int = 0
     own: frozenset[str] = field(default_factory=frozenset)
@@ -90,6 +92,7 @@ def compile_query(
         tuple(compiler.possible(c) for c in wanted),
         tuple(constant(compiler.sure(c)) for c in conditions if not c.negated and c.is_filter),
         tuple(compiler.sure(c) for c in conditions if c.negated),
+        tuple(query for c in wanted for query in compiler.alternatives(c)),
         any(compiler.is_doubtful(c) for c in wanted),
         sum(max(1, len(leaf.terms)) for c in wanted for leaf in c.leaves()),
         frozenset(own),
@@ -128,25 +131,31 @@ class _Compiler:
         """Match photos that surely or perhaps meet the condition."""
         if condition.kind is Kind.GROUP:
             return self._any_of(condition, self.possible)
-        doubtful = self._doubtful(condition)
+        doubtful = [
+            constant(self._snapshot.term(name, term), score)
+            for name, term, score in self._doubtful(condition)
+        ]
         return boolean(Occur.Should, (self.sure(condition), *doubtful))
+
+    def alternatives(self, condition: Condition) -> list[tantivy.Query]:
+        """Return queries of which any matches what surely or perhaps meets the condition."""
+        if condition.kind is Kind.GROUP:
+            return [self.possible(condition)]
+        doubtful = [self._snapshot.term(name, term) for name, term, _ in self._doubtful(condition)]
+        return [self.sure(condition), *doubtful]
 
     def is_doubtful(self, condition: Condition) -> bool:
         """Return whether any photo meets the condition only perhaps."""
         return any(self._doubtful(leaf) for leaf in condition.leaves() if not leaf.negated)
 
-    def _doubtful(self, condition: Condition) -> list[tantivy.Query]:
+    def _doubtful(self, condition: Condition) -> list[tuple[str, str, float]]:
+        """Return fields and terms of them that perhaps meet the condition, each with a score."""
         if condition.kind is not Kind.WORD:
             return []
-        snapshot = self._snapshot
         terms = [("doubtful", term, _DOUBTFUL_SCORE) for term in condition.terms]
         # As written: what a broader word stands for elsewhere is of many kinds.
         terms += [("keys", term, _FALLBACK_SCORE) for term in condition.fallback]
-        return [
-            constant(snapshot.term(name, term), score)
-            for name, term, score in terms
-            if snapshot.frequency(name, term)
-        ]
+        return [found for found in terms if self._snapshot.frequency(found[0], found[1])]
 
     def _any_of(
         self, condition: Condition, match: Callable[[Condition], tantivy.Query]

@@ -47,8 +47,9 @@ class Snapshot:
         return total, [(0.0, at) for _, at in hits] if newest_first else hits
 
     def count(self, query: tantivy.Query) -> int:
-        """Return how many photos match."""
-        return self.search(query, 1)[0]
+        """Return how many photos match; faster than a search, which scores them."""
+        found = self.searcher.aggregate(query, {"all": {"value_count": {"field": "photo_id"}}})
+        return int(found["all"]["value"])
 
     def photo_ids(self, hits: Sequence[Scored]) -> tuple[int, ...]:
         """Return the photos of these hits."""
