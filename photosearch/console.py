@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -22,7 +22,6 @@ from photosearch.domain import (
     Failure,
     PhotoDetails,
     PlanCost,
-    SearchResults,
     Stage,
     StageProgress,
     Status,
@@ -148,7 +147,9 @@ class Progress:
 
 def print_outcome(status: Status, failures: Sequence[Failure], *, looked_through: bool) -> None:
     """Print what an indexing run left behind; `looked_through` if it saw all of the folders."""
-    click.echo(f"{_count(status.photo_count, 'photo')} in {_count(len(status.folders), 'folder')}.")
+    click.echo(
+        f"{count_text(status.photo_count, 'photo')} in {count_text(len(status.folders), 'folder')}."
+    )
     for folder in status.folders:
         if folder.problem:
             click.echo(f"  {short_path(folder.path)}: {folder.problem}")
@@ -158,9 +159,9 @@ def print_outcome(status: Status, failures: Sequence[Failure], *, looked_through
     unread = {f.path for f in failures if f.stage is Stage.SCAN}
     uncaptioned = {f.path for f in failures if f.stage is not Stage.SCAN}
     if unread:
-        click.echo(f"{_count(len(unread), 'file')} could not be read.")
+        click.echo(f"{count_text(len(unread), 'file')} could not be read.")
     if uncaptioned:
-        click.echo(f"{_count(len(uncaptioned), 'photo')} could not be captioned.")
+        click.echo(f"{count_text(len(uncaptioned), 'photo')} could not be captioned.")
     if failures:
         click.echo("`photosearch status` says which and why.")
     if not status.captioner:
@@ -178,7 +179,9 @@ def print_status(status: Status, failures: Sequence[Failure]) -> None:
     _print_hours(status)
     for notice in status.notices:
         click.echo(f"Note: {notice}")
-    click.echo(f"{_count(status.photo_count, 'photo')} in {_count(status.file_count, 'file')}")
+    click.echo(
+        f"{count_text(status.photo_count, 'photo')} in {count_text(status.file_count, 'file')}"
+    )
     for folder in status.folders:
         problem = f"  ({folder.problem})" if folder.problem else ""
         click.echo(f"  {folder.photo_count:8}  {short_path(folder.path)}{problem}")
@@ -207,38 +210,6 @@ def _print_hours(status: Status) -> None:
     if status.run_until and status.run_until > time.time():
         until = datetime.datetime.fromtimestamp(status.run_until).isoformat(" ", "minutes")
         click.echo(f"Captions heed no schedule until {until}; `photosearch resume` ends that.")
-
-
-def print_results(results: SearchResults, details: Mapping[int, PhotoDetails]) -> None:
-    """Print hits, full matches first, and the words that would narrow them.
-
-    Of those with `details`, by photo id, also where each word was found.
-    """
-    if not results.hits:
-        click.echo("Nothing found.")
-        if len(results.query.clauses) > 1:
-            click.echo("Try fewer words.")
-        return
-    verb = "matches" if results.total == 1 else "match"
-    what = f"{verb} all words" if results.query else "in all"
-    click.echo(f"{_count(results.total, 'photo')} {what} ({results.took_ms:.1f} ms)")
-    partial = False
-    for hit in results.hits:
-        if hit.partial and not partial:
-            partial = True
-            verb = "matches" if results.partial_total == 1 else "match"
-            click.echo(f"{_count(results.partial_total, 'photo')} {verb} in part, or perhaps:")
-        matched = details[hit.photo_id].matched if hit.photo_id in details else {}
-        where = "; ".join(f"{word}: {', '.join(views)}" for word, views in matched.items())
-        path = display_path(hit.path) if hit.path else f"photo {hit.photo_id}"
-        click.echo(f"  {path}" + (f"  [{where}]" if where else ""))
-    shown = sum(not hit.partial for hit in results.hits)
-    if shown < results.total:
-        click.echo(f"  … and {results.total - shown} more (--limit)")
-    if results.refine:
-        about = "about " if results.refine_is_estimate else ""
-        words = ", ".join(f"{w.word} ({about}{w.count})" for w in results.refine)
-        click.echo(f"Add a word: {words}")
 
 
 def print_photo(details: PhotoDetails) -> None:
@@ -273,7 +244,7 @@ def short_path(path: Path | str) -> str:
 def print_plans(costs: Iterable[PlanCost]) -> None:
     """Print the plans of captioning, and what each would take for this library."""
     for cost in costs:
-        left = _count(cost.views_left, "view") + " left"
+        left = count_text(cost.views_left, "view") + " left"
         if cost.seconds_left is not None:
             left += f", about {_duration(cost.seconds_left)}"
         click.echo(f"{'*' if cost.in_use else ' '} {cost.name}: {cost.views} views a photo; {left}")
@@ -284,42 +255,6 @@ def print_findings(findings: Iterable[Finding]) -> None:
     """Print what the doctor found."""
     for finding in findings:
         click.echo(f"{'ok     ' if finding.ok else 'PROBLEM'}  {finding.what}: {finding.detail}")
-
-
-def results_json(results: SearchResults, details: Mapping[int, PhotoDetails]) -> dict[str, Any]:
-    """Return search results as the design's JSON object.
-
-    Of hits with `details`, by photo id, also where each word was found, and stars and place if
-    there are any.
-    """
-    return {
-        "query": str(results.query),
-        "total": results.total,
-        "partial_total": results.partial_total,
-        "took_ms": round(results.took_ms, 3),
-        "hits": [
-            {
-                "path": str(hit.path) if hit.path else None,
-                "photo_id": hit.photo_id,
-                "score": round(hit.score, 4),
-                "partial": hit.partial,
-                **_found_json(details.get(hit.photo_id)),
-            }
-            for hit in results.hits
-        ],
-        "refine": [{"word": w.word, "count": w.count} for w in results.refine],
-        "refine_is_estimate": results.refine_is_estimate,
-    }
-
-
-def _found_json(details: PhotoDetails | None) -> dict[str, Any]:
-    if details is None:
-        return {"matched": {}}
-    known = {"stars": details.photo.stars, "place": details.photo.place}
-    return {
-        "matched": {word: list(views) for word, views in details.matched.items()},
-        **{name: value for name, value in known.items() if value},
-    }
 
 
 def photo_json(details: PhotoDetails) -> dict[str, Any]:
@@ -416,5 +351,6 @@ def _time(taken_at: float) -> str:
     return moment.replace(tzinfo=None).isoformat(" ", "seconds")
 
 
-def _count(number: int, noun: str) -> str:
+def count_text(number: int, noun: str) -> str:
+    """Return a number of things in words: "1 photo", "1,200 photos"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

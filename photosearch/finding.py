@@ -69,14 +69,18 @@ class Finder:
             took_ms=(time.perf_counter() - started) * 1000,
             refine=found.refine,
             refine_is_estimate=found.refine_is_estimate,
-            suggestions=() if found.total else self.ask(lambda index: index.suggest(query)),
+            suggestions=(
+                self.ask(lambda index: index.suggest(query)) if not (found.total or offset) else ()
+            ),
         )
 
-    def search_hybrid(self, query: Query, *, limit: int, offset: int = 0) -> SearchResults | None:
+    def search_hybrid(
+        self, query: Query, *, limit: int, offset: int = 0, refine: int = 0
+    ) -> SearchResults | None:
         """Return a page by words and vectors; see `PhotoLibrary.search_hybrid`."""
         return self._hybrid.search(
             query,
-            by_words=lambda asked, count: self.search(asked, limit=count),
+            by_words=lambda asked, count: self.search(asked, limit=count, refine=refine),
             matching=self._matching,
             limit=limit,
             offset=offset,

@@ -165,7 +165,7 @@ class PhotoLibrary:
         )
 
     def search_hybrid(
-        self, query: Query, *, limit: int = 200, offset: int = 0
+        self, query: Query, *, limit: int = 200, offset: int = 0, refine: int = 0
     ) -> SearchResults | None:
         """Return a page of the ranking by words fused with CLIP's; None where words alone decide.
 
@@ -173,7 +173,7 @@ class PhotoLibrary:
         that has seen some photos. Blocks for seconds at first. No hit by words is left out. Raises
         UnavailableError where the description can't be embedded.
         """
-        return self._finder.search_hybrid(query, limit=limit, offset=offset)
+        return self._finder.search_hybrid(query, limit=limit, offset=offset, refine=refine)
 
     def complete(self, prefix: str, query: Query, *, limit: int = 8) -> list[TermCount]:
         """Return what begins like `prefix` and occurs in the query's result, most first."""

@@ -7,16 +7,18 @@ from pathlib import Path
 
 import click
 
-from photosearch import console
+from photosearch import console, results_text
 from photosearch.arguments import QueryCommand
 from photosearch.cli.common import EXIT_DONE, EXIT_NOTHING, JSON_OPTION, print_json
 from photosearch.domain import Query, display_path
-from photosearch.errors import PhotosearchError, UsageError
+from photosearch.errors import PhotosearchError, UnavailableError, UsageError
 from photosearch.library import PhotoLibrary
 from photosearch.paths import AppPaths
 from photosearch.search.help import QUERY_HELP
 from photosearch.search.query import requoted
 
+_REFINE_WORDS = 12
+_RELATED_HELP = "Add up to so many photos without the words, but like those that have them."
 _LIMIT = click.IntRange(min=1, max=1_000_000)
 
 
@@ -31,11 +33,17 @@ class _SearchCommand(QueryCommand):
 @click.command(cls=_SearchCommand)
 @click.argument("words", nargs=-1)
 @click.option("--limit", type=_LIMIT, default=20, show_default=True)
-@click.option("--explain", is_flag=True, help="Say which words matched in which views.")
+@click.option("--related", type=click.IntRange(min=0), default=0, help=_RELATED_HELP)
+@click.option("--explain", is_flag=True, help="Say which words matched through what, and where.")
 @JSON_OPTION
 @click.pass_obj
 def search(
-    paths: AppPaths, words: tuple[str, ...], limit: int, explain: bool, as_json: bool
+    paths: AppPaths,
+    words: tuple[str, ...],
+    limit: int,
+    related: int,
+    explain: bool,
+    as_json: bool,
 ) -> int:
     """Find photos by WORDS; without any: all photos, newest first.
 
@@ -43,7 +51,11 @@ def search(
     """
     with PhotoLibrary(paths) as library:
         query = _parse(library, words)
-        results = library.search(query, limit=limit, refine=12)
+        results = library.search(query, limit=limit, refine=_REFINE_WORDS, related=related)
+        try:
+            results = library.search_hybrid(query, limit=limit, refine=_REFINE_WORDS) or results
+        except UnavailableError as error:
+            click.echo(f"Note: {error}", err=True)
         details = (
             {hit.photo_id: library.photo(hit.photo_id, query) for hit in results.hits}
             if query and (explain or as_json)
@@ -53,9 +65,9 @@ def search(
     for notice in notices:
         click.echo(f"Note: {notice}", err=True)
     if as_json:
-        print_json(console.results_json(results, details))
+        print_json(results_text.results_json(results, details))
     else:
-        console.print_results(results, details)
+        results_text.print_results(results, details)
     return EXIT_DONE if results.hits else EXIT_NOTHING
 
 

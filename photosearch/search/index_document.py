@@ -37,8 +37,8 @@ class PhotoDocument:
     """A photo as the index takes it.
 
     `sure` and `doubtful` map terms to their strength, `texts` are captions as written, `words`
-    those to show. `crop_only` are terms that crops of it say and the whole does not. `facts` are the
-    values of other fields, by name; `taken_at` is in seconds.
+    those to show. `crop_only` are terms that crops of it say and the whole does not. `facts` are
+    the values of other fields, by name; `taken_at` is in seconds.
     """
 
     photo_id: int
@@ -111,7 +111,8 @@ def _value_forms(name: Field, value: str) -> list[str]:
     forms = []
     # People know a folder by its name, not by its path.
     for part in re.split(r"[/\\]+", value) if name is Field.IN else [value]:
-        shown = " ".join(part.split())
+        # The names of files are bytes; some are no text.
+        shown = " ".join(part.encode(errors="replace").decode().split())
         for token in analysis.tokenize(shown)[:_WORDS_OF_VALUE]:
             beginning = fact_beginning(name, shown[token.start :])
             forms.append(f"{beginning}{SEPARATOR}{despaced(shown)}")
