@@ -22,14 +22,13 @@ from photosearch.domain import (
     Hit,
     Query,
     SearchResults,
-    Stage,
     Status,
     TermCount,
     display_path,
 )
 from photosearch.gui import icons, text
 from photosearch.gui.background import Background, Lane
-from photosearch.gui.folders_panel import trouble
+from photosearch.gui.empty_pages import EmptyPages
 from photosearch.gui.hit_tips import HitTips
 from photosearch.gui.query_help import QueryHelp
 from photosearch.gui.refine_row import RefineRow
@@ -37,7 +36,6 @@ from photosearch.gui.results_model import Answer, ResultsModel
 from photosearch.gui.results_view import ResultsView
 from photosearch.gui.search_bar import SearchBar
 from photosearch.gui.search_history import SearchHistory
-from photosearch.gui.states import StatePage
 from photosearch.gui.suggestion_line import SuggestionLine
 from photosearch.gui.thumbnails import Thumbnails
 from photosearch.gui.words_panel import WordsPanel
@@ -78,20 +76,9 @@ class BrowsePage(QWidget):
         self.summary.setProperty("role", "quiet")
         self.view = ResultsView(self.model, self.thumbnails)
         self._tips = HitTips(library, background, self.model, self.view)
-        self.nothing_page = StatePage("search")
-        self.no_folder_page = StatePage("photo")
-        self.indexing_page = StatePage("photo")
-        self.indexing_page.progress.show()
-        self.waiting_page = StatePage("photo")
-        self.waiting_page.progress.show()
+        self.empty = EmptyPages(self)
         self.stack = QStackedWidget()
-        for page in (
-            self.view,
-            self.nothing_page,
-            self.no_folder_page,
-            self.indexing_page,
-            self.waiting_page,
-        ):
+        for page in (self.view, *self.empty.all()):
             self.stack.addWidget(page)
         self._patience = QTimer(self)
         self._patience.setSingleShot(True)
@@ -174,6 +161,8 @@ class BrowsePage(QWidget):
         self.bar.entered.connect(self._on_entered)
         self.bar.completion_wanted.connect(lambda word: self.model.complete(word, self.bar.offer))
         self.bar.left.connect(self._to_grid)
+        self.empty.add_folder_wanted.connect(self.add_folder_wanted)
+        self.empty.dropped.connect(self._drop)
         self.bar.help_wanted.connect(self.show_help)
         self.bar.name_wanted.connect(self._look_up_name)
         self.suggestions.chosen.connect(self._ask_instead)
@@ -323,20 +312,9 @@ class BrowsePage(QWidget):
             return
         page: QWidget = self.view
         if model.rowCount() == 0:
-            if model.query:
-                self._say_nothing_found(status, model.query)
-                page = self.nothing_page
-            elif not status.folders:
-                self._invite()
-                page = self.no_folder_page
-            elif self._is_indexing(status):
-                self._say_indexing(status)
-                page = self.indexing_page
-            else:
-                self._say_no_photos(status)
-                page = self.no_folder_page
+            page = self.empty.page_for(status, model.query, self.bar.names)
         self.stack.setCurrentWidget(page)
-        searching = page in (self.view, self.nothing_page)
+        searching = page in (self.view, self.empty.nothing)
         self.summary.setVisible(searching)
         suggesting = bool(self.suggestions.links)
         self.suggestions.setVisible(searching and suggesting)
@@ -347,67 +325,9 @@ class BrowsePage(QWidget):
                 widget.setEnabled(bool(status.folders))
             self.bar.setFocus()
 
-    @staticmethod
-    def _is_indexing(status: Status) -> bool:
-        waiting = any(stage.waiting for stage in status.stages)
-        # The service finds files before it has jobs for them.
-        return waiting or bool(status.activity)
-
     def _say_waiting(self) -> None:
         if not self._answered:
-            self.waiting_page.say(
-                self.tr("Getting the search ready"),
-                self.tr("The search index is being rebuilt. That happens once after an update."),
-            )
-            self.stack.setCurrentWidget(self.waiting_page)
-
-    def _invite(self) -> None:
-        self.no_folder_page.say(
-            self.tr("Find any photo by what is in it"),
-            self.tr(
-                "Add a folder with photos, or drop one here. photosearch looks at them on this "
-                "computer only, and never changes them."
-            ),
-        )
-        self.no_folder_page.offer([(self.tr("Add a folder…"), self.add_folder_wanted.emit)])
-
-    def _say_no_photos(self, status: Status) -> None:
-        problems = [
-            f"{text.folder_text(folder.path)}: {trouble(folder)}"
-            for folder in status.folders
-            if trouble(folder)
-        ]
-        names = ", ".join(text.folder_text(folder.path) for folder in status.folders)
-        looked = self.tr("There is no picture file in %1.").replace("%1", names)
-        self.no_folder_page.say(self.tr("No photos here yet"), "\n".join(problems) or looked)
-        self.no_folder_page.offer([(self.tr("Add another folder…"), self.add_folder_wanted.emit)])
-
-    def _say_indexing(self, status: Status) -> None:
-        found = self.tr("%Ln photo(s) found so far", None, status.file_count)
-        hint = self.tr("The first ones show in a moment, and can be searched soon after.")
-        self.indexing_page.say(self.tr("Looking at your photos"), f"{found}. {hint}")
-
-    def _say_nothing_found(self, status: Status, query: Query) -> None:
-        only = query.clauses[0].field if len(query.clauses) == 1 else None
-        if len(query.clauses) > 1:
-            body = self.tr("Drop a word to find more:")
-        elif only is Field.LIKE:
-            body = self.tr("No other photo has words of this one.")
-        elif only not in (None, Field.ABOUT):
-            body = self.tr("No photo is known to fit.")
-        else:
-            body = self.tr("Try another word, or a more general one, such as dog for poodle.")
-        tags = next((stage for stage in status.stages if stage.stage == Stage.TAGS), None)
-        if tags is not None and tags.waiting:
-            body = (
-                self.tr("Photos are still being looked at: %1 of %2 have words so far.")
-                .replace("%1", text.count_text(tags.done))
-                .replace("%2", text.count_text(tags.done + tags.waiting + tags.failed))
-                + "\n"
-                + body
-            )
-        self.nothing_page.say(self.tr("Nothing found"), body)
-        self.nothing_page.offer_chips(query.clauses, self._drop, self.bar.names)
+            self.stack.setCurrentWidget(self.empty.page_while_waiting())
 
     # The words of the result
 

@@ -33,7 +33,7 @@ def test_an_empty_library_invites_and_a_folder_becomes_photos(
     paint(folder / "red.jpg", (200, 30, 30))
     paint(folder / "green.jpg", (30, 200, 30))
     person = open_window()
-    page = person.browse.no_folder_page
+    page = person.browse.empty.no_folder
     assert person.browse.stack.currentWidget() is page
     assert page.title.text() == "Find any photo by what is in it"
     assert person.window.folders.isHidden()
@@ -50,8 +50,8 @@ def test_an_empty_library_invites_and_a_folder_becomes_photos(
 def test_a_folder_without_photos_says_so(open_window, folder, no_service):
     person = open_window()
     person.window.add_folders([folder])
-    person.wait(lambda: person.browse.no_folder_page.title.text() == "No photos here yet")
-    assert str(folder) in person.browse.no_folder_page.body.text()
+    person.wait(lambda: person.browse.empty.no_folder.title.text() == "No photos here yet")
+    assert str(folder) in person.browse.empty.no_folder.body.text()
 
 
 # PySide 6.12 deprecates the one constructor that 6.11 has.

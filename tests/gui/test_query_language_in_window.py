@@ -269,7 +269,7 @@ def test_another_spelling_is_offered_and_can_be_undone(person):
     line = person.browse.suggestions
     person.wait(line.isVisible)
     assert [link.text() for link in line.links] == ["frisbee"]
-    assert person.browse.stack.currentWidget() is person.browse.nothing_page
+    assert person.browse.stack.currentWidget() is person.browse.empty.nothing
     person.click(line.links[0])
     person.wait(lambda: person.names() == ["frisbee.jpg"])
     assert person.chips() == ["frisbee"]

@@ -238,7 +238,7 @@ def test_partial_matches_come_after_a_heading(person):
 
 def test_nothing_found_offers_to_drop_words(person):
     person.search("zeppelin")
-    page = person.browse.nothing_page
+    page = person.browse.empty.nothing
     assert person.browse.stack.currentWidget() is page
     assert page.title.text() == "Nothing found"
     assert [chip.text() for chip in page.buttons] == ["zeppelin"]
@@ -415,7 +415,7 @@ def test_a_search_that_fails_says_why_and_is_asked_again(paths, folder, open_win
         person.wait(messages.isVisible)
         assert "being rebuilt" in messages.label.text()
         browse = person.browse
-        person.wait(lambda: browse.stack.currentWidget() is browse.waiting_page)
+        person.wait(lambda: browse.stack.currentWidget() is browse.empty.waiting)
     person.library.set_paused(True)
     person.wait(lambda: len(person.names()) == 6, 20_000)
     assert browse.stack.currentWidget() is browse.view
