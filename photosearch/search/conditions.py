@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from itertools import takewhile
 
 from photosearch.domain import Clause, Field, Query
 from photosearch.search import analysis
@@ -14,6 +15,7 @@ from photosearch.search.values import date_range, file_formats, knowable, stars_
 MAX_CONDITIONS = 64
 """More than anybody means; pasted books are cut here, so that no query takes seconds."""
 MAX_PHRASE_WORDS = 64
+MAX_COMPOUND_WORDS = 5
 
 
 class Kind(Enum):
@@ -111,8 +113,10 @@ def _condition(clause: Clause) -> Condition | None:
         )
     if not terms:
         return None
-    compound = _compound(terms)
-    if compound or (len(terms) == 1 and not clause.phrase):
+    compound = _compound(clause.text) if len(terms) > 1 else ""
+    # Of function words there is no evidence.
+    is_plain = len(terms) == 1 and not clause.phrase and not analysis.is_stop_word(clause.text)
+    if compound or is_plain:
         term = compound or terms[0]
         return Condition(
             text,
@@ -120,7 +124,8 @@ def _condition(clause: Clause) -> Condition | None:
             (term,),
             clause.negated,
             parts=terms if compound and not lexicon().is_idiom(compound) else (),
-            fallback=lexicon().kinds(term),
+            # Only what the word itself names: a dining table is a table, blue no clothing.
+            fallback=tuple(kind for kind in lexicon().kinds(term) if term.endswith(kind)),
         )
     return Condition(text, Kind.PHRASE, terms, clause.negated)
 
@@ -147,7 +152,7 @@ def _fact(clause: Clause, field: Field, text: str) -> Condition | None:
         telling = dict.fromkeys(unit.term for unit in analysis.units(clause.text))
         about = replace(fact, kind=Kind.ABOUT, terms=tuple(telling), value=clause.text)
         return about if telling else None
-    if field is Field.VIEW and (compound := _compound(terms)):
+    if field is Field.VIEW and (compound := _compound(clause.text)):
         terms = (compound,)
     if clause.prefix:
         # The last word is the one that only begins so.
@@ -164,26 +169,24 @@ def _joined(clauses: Sequence[Clause]) -> list[Clause]:
     joined: list[Clause] = []
     at = 0
     while at < len(clauses):
-        run = at
-        while run < len(clauses) and clauses[run] == Clause(clauses[run].text):
-            run += 1
-        terms = [analysis.terms(clause.text) for clause in clauses[at:run]]
-        single = [found[0] if len(found) == 1 else "" for found in terms]
-        length = lexicon().compound_length(single, 0) if single else 0
-        if length > 1:
-            joined.append(Clause(" ".join(clause.text for clause in clauses[at : at + length])))
-        else:
-            length = 1
-            joined.append(clauses[at])
+        run = takewhile(_is_one_word, clauses[at : at + MAX_COMPOUND_WORDS])
+        length, _ = analysis.first_compound([clause.text for clause in run])
+        length = max(1, length)
+        words = clauses[at : at + length]
+        joined.append(words[0] if length == 1 else Clause(" ".join(c.text for c in words)))
         at += length
     return joined
 
 
-def _compound(terms: Sequence[str]) -> str:
-    """Return the term of the compound that `terms` are, or nothing."""
-    if len(terms) > 1 and lexicon().compound_length(terms, 0) == len(terms):
-        return analysis.SPACE.join(terms)
-    return ""
+def _is_one_word(clause: Clause) -> bool:
+    return clause == Clause(clause.text) and len(analysis.terms(clause.text)) == 1
+
+
+def _compound(text: str) -> str:
+    """Return the term of the compound that `text` is, or nothing."""
+    words = [token.surface for token in analysis.tokenize(text)]
+    length, term = analysis.first_compound(words)
+    return term if length == len(words) else ""
 
 
 def _is_ignorable(clause: Clause) -> bool:

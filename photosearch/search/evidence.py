@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from photosearch.domain import Caption, Through
+from photosearch.domain import Caption, Tag, Through
 from photosearch.search import analysis
 from photosearch.search.claims import Certainty, claims, written
 from photosearch.search.lexicon import Relation
@@ -181,13 +181,7 @@ def mentions(photo: PhotoText, weights: Weights = MEASURED) -> Iterator[Mention]
 def shown_words(caption: Caption) -> list[analysis.Word]:
     """Return the words of a caption to be shown, with repeats: tags whole, nothing denied."""
     if caption.tags:
-        sure = _sure_tags(caption)
-        return [
-            word
-            for tag in caption.tags
-            if tag.word in sure
-            for word in analysis.label_words(tag.word)
-        ]
+        return [word for tag in sure_tags(caption) for word in analysis.label_words(tag.word)]
     return list(_read(caption.text).words)
 
 
@@ -239,15 +233,16 @@ def _caption_mentions(caption: Caption, weights: Weights) -> Iterator[Mention]:
         yield Mention(term, surface, weight * whole, Through.WORD, caption.view, entails=entails)
 
 
-def _sure_tags(caption: Caption) -> frozenset[str]:
+def sure_tags(caption: Caption) -> tuple[Tag, ...]:
     """Return the tags that a tagger is sure enough of to show."""
-    return frozenset(caption.text.split(", "))
+    shown = frozenset(caption.text.split(", "))
+    return tuple(tag for tag in caption.tags if tag.word in shown)
 
 
 def _tag_mentions(caption: Caption, weights: Weights) -> Iterator[Mention]:
-    sure = _sure_tags(caption)
+    sure = sure_tags(caption)
     for tag in caption.tags:
-        is_doubtful = tag.word not in sure
+        is_doubtful = tag not in sure
         names = [(tag.word, 1.0), *((other, weights.tag_synonym) for other in tag.synonyms)]
         for name, part in names:
             weight = weights.weight(max(1.0, weights.tag * tag.score * part))

@@ -23,6 +23,7 @@ from photosearch.search.evidence import (
     mentions,
     neighbours_of,
     shown_words,
+    sure_tags,
 )
 
 _STRENGTH_OF = {through: rank for rank, through in enumerate(Through)}
@@ -145,6 +146,9 @@ class _Reader:
                 for start, end in occurrences(caption.text, terms):
                     surface = caption.text[start:end]
                     yield _Reason(_word_or_form(surface, asked), surface, caption.view)
+            for tag in sure_tags(caption):
+                if any(occurrences(name, terms) for name in (tag.word, *tag.synonyms)):
+                    yield _Reason(Through.TAG, tag.word, caption.view)
 
     def _fact(self, condition: Condition) -> Iterator[_Reason]:
         photo = self._photo
@@ -162,7 +166,7 @@ class _Reader:
                 yield from _holding(condition, Through.NAME, folders)
             case Field.TAG:
                 for caption in photo.captions:
-                    for tag in caption.tags:
+                    for tag in sure_tags(caption):
                         names = (tag.word, *tag.synonyms)
                         for reason in _holding(condition, Through.TAG, names):
                             yield _Reason(reason.through, tag.word, caption.view)

@@ -13,7 +13,7 @@ from photosearch.domain import Field
 from photosearch.search import analysis
 from photosearch.search.folding import fold
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Raise it with every change of the fields or of what they hold: indexes are then rebuilt."""
 
 SEPARATOR = "\x1f"

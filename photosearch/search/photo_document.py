@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from photosearch.domain import Caption, Field
-from photosearch.search import analysis
-from photosearch.search.evidence import Evidence, PhotoText, evidence
+from photosearch.search.evidence import Evidence, PhotoText, evidence, sure_tags
 from photosearch.search.index_document import PhotoDocument
 from photosearch.storage.photo_store import PhotoFacts
 
@@ -27,7 +26,10 @@ def photo_document(
         facts.taken_at,
         sure=found.sure,
         doubtful=found.doubtful.keys(),
-        texts=[caption.text for caption in captions if caption.text and not caption.tags],
+        texts=[
+            *(caption.text for caption in captions if caption.text and not caption.tags),
+            *_tag_names(captions),
+        ],
         words=found.words,
         facts=_fields(captions, facts, found),
         crop_only=found.crop_only,
@@ -38,13 +40,7 @@ def photo_document(
 def _fields(
     captions: Sequence[Caption], facts: PhotoFacts, found: Evidence
 ) -> dict[Field, Collection[str]]:
-    tags = {
-        name
-        for caption in captions
-        for tag in caption.tags
-        for name in (tag.word, *tag.synonyms)
-        if not found.doubtful.keys() & analysis.terms(name)
-    }
+    tags = set(_tag_names(captions))
     has = {
         "captions": any(caption.text and not caption.tags for caption in captions),
         "tags": bool(tags),
@@ -65,3 +61,9 @@ def _fields(
         Field.TEXT: set(found.written),
         Field.HAS: {name for name, known in has.items() if known},
     }
+
+
+def _tag_names(captions: Sequence[Caption]) -> Iterator[str]:
+    for caption in captions:
+        for tag in sure_tags(caption):
+            yield from (tag.word, *tag.synonyms)

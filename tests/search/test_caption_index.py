@@ -1,37 +1,14 @@
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from indexed_photos import indexed, known, put
 
 from photosearch.domain import TermCount
-from photosearch.search import caption_index
-from photosearch.search.caption_index import CaptionIndex
 from photosearch.search.query import parse
-
-
-def refine(index, query, limit):
-    found = index.search(query, limit=0, refine=limit)
-    return found.refine, found.refine_is_estimate
 
 
 @pytest.fixture
 def make_index(tmp_path):
-    """Returns a function that indexes photos given as {id: text or list of texts}."""
-
-    def make(photos, weighted=None, taken_at=None):
-        index = CaptionIndex.open(tmp_path / "index")
-        with index.writer() as writer:
-            for photo_id, texts in photos.items():
-                writer.put(
-                    photo_id,
-                    (taken_at or {}).get(photo_id, float(photo_id)),
-                    [texts] if isinstance(texts, str) else texts,
-                    weighted=(weighted or {}).get(photo_id),
-                )
-            writer.commit()
-        index.reload()
-        return index
-
-    return make
+    """Returns a function that indexes photos given as {id: text, texts or KnownPhoto}."""
+    return lambda photos: indexed(tmp_path / "index", photos)
 
 
 def ids(index, text, **options):
@@ -40,7 +17,13 @@ def ids(index, text, **options):
 
 def full(index, text):
     found = index.search(parse(text), limit=1000)
-    return {i for i, partial in zip(found.photo_ids, found.partial, strict=True) if not partial}
+    return set(found.photo_ids[: found.full])
+
+
+def full_and_partial(index, text):
+    found = index.search(parse(text))
+    assert (found.full, found.partial) == (found.total, found.partial_total)
+    return list(found.photo_ids[: found.full]), list(found.photo_ids[found.full :])
 
 
 @pytest.mark.parametrize(
@@ -81,8 +64,7 @@ def test_all_words_must_match_and_the_better_comes_first(make_index):
     found = index.search(parse("dog cat"))
     assert found.photo_ids[:2] == (2, 1)
     assert set(found.photo_ids[2:]) == {3, 4}
-    assert found.partial == (False, False, True, True)
-    assert (found.total, found.partial_total) == (2, 2)
+    assert (found.full, found.partial) == (found.total, found.partial_total) == (2, 2)
     assert found.scores[0] > found.scores[1] > 0
 
 
@@ -101,7 +83,7 @@ def test_partial_matches_of_more_words_come_first(make_index, words):
         sum(part in photos[photo_id].split() for part in parts) for photo_id in found.photo_ids
     ]
     assert counts == sorted(counts, reverse=True)
-    assert found.partial == tuple(count < len(parts) for count in counts)
+    assert found.full == counts.count(len(parts))
     assert (found.total, found.partial_total) == (1, len(photos) - 1)
     assert sorted(found.photo_ids) == sorted(photos)
     paged = [i for at in range(0, len(photos), 7) for i in ids(index, words, limit=7, offset=at)]
@@ -142,10 +124,8 @@ def test_negated_words_exclude_from_full_and_partial_matches(make_index):
 
 
 def test_without_words_photos_come_newest_first(make_index):
-    index = make_index(
-        dict.fromkeys(range(1, 7), "dog"),
-        taken_at={1: 50.0, 2: -1e9, 3: 50.0, 4: 50.5, 5: 4e9, 6: 0.0},
-    )
+    taken_at = {1: 50.0, 2: -1e9, 3: 50.0, 4: 50.5, 5: 4e9, 6: 0.0}
+    index = make_index({n: known("dog", taken_at=at) for n, at in taken_at.items()})
     assert ids(index, "") == [5, 4, 3, 1, 6, 2]
     assert ids(index, "!!!") == [5, 4, 3, 1, 6, 2]
     assert ids(index, "", limit=2, offset=2) == [3, 1]
@@ -155,7 +135,7 @@ def test_without_words_photos_come_newest_first(make_index):
 
 @pytest.mark.parametrize("taken_at", [0.0, -1e300, 1e300, -62135596800.0, 253402300799.0])
 def test_any_date_can_be_indexed(make_index, taken_at):
-    index = make_index({1: "dog", 2: "cat"}, taken_at={1: taken_at, 2: taken_at})
+    index = make_index({n: known("dog", taken_at=taken_at) for n in (1, 2)})
     assert ids(index, "") == [2, 1]
 
 
@@ -165,22 +145,24 @@ def test_stop_words_are_ignored_unless_alone(make_index):
     assert full(index, "the") == {2}
 
 
-def test_weighted_words_are_found_and_completed_but_not_shown(make_index):
+def test_surer_tags_rank_first_and_other_names_of_a_tag_are_found_but_not_shown(make_index):
     index = make_index(
-        {1: "couch", 2: "sofa, settee, lounge, bench and more", 3: "ball"},
-        weighted={1: {"sofa": 3, "sports ball": 1}, 3: {"sofa": 0}},
+        {
+            1: known(tags=[("dog", 0.4)]),
+            2: known(tags=[("dog", 0.9)]),
+            3: known(tags=[("zorb", 0.9, ["sports ball"])]),
+        }
     )
-    assert ids(index, "sofa") == [1, 2]
-    assert full(index, '"sports ball"') == {1}
-    assert index.words(parse("sports")) == [TermCount("couch", 1)]
-    assert index.complete("sof", parse("")) == [TermCount("sofa", 2)]
+    assert ids(index, "dog") == [2, 1]
+    assert full(index, '"sports ball"') == {3}
+    assert index.words(parse("sports ball")) == [TermCount("zorb", 1)]
 
 
 def test_putting_again_replaces_and_removing_removes(make_index):
     index = make_index({1: "dog", 2: "cat"})
+    put(index, {1: "horse"})
     with index.writer() as writer:
-        writer.put(1, 9.0, ["horse"])
-        writer.put(1, 9.0, ["zebra"])
+        writer.put(known("zebra").document(1))
         writer.remove(2)
         writer.remove(77)
         writer.commit()
@@ -192,39 +174,6 @@ def test_putting_again_replaces_and_removing_removes(make_index):
     assert index.complete("do", parse("")) == []
 
 
-def test_refinement_words_narrow_the_result(make_index):
-    photos = dict.fromkeys(range(1, 5), "two dogs on the beach in this image")
-    photos |= {
-        5: "a dog's frisbee on the beach",
-        6: "a frisbee, frisbees and a dog, beach",
-        7: "sofa",
-    }
-    index = make_index(photos)
-    found = index.search(parse("dog"), refine=10)
-    # "beach" is in all of them, "image" and "two" say nothing.
-    assert found.refine == (TermCount("frisbee", 2),)
-    assert not found.refine_is_estimate
-    words, _ = refine(index, parse(""), 10)
-    assert [(word.word, word.count) for word in words] == [
-        ("beach", 6), ("dogs", 6), ("frisbee", 2), ("sofa", 1)
-    ]  # fmt: skip
-    assert index.search(parse("beach -dog"), refine=10).refine == ()
-    assert index.search(parse("zebra"), refine=10).refine == ()
-    assert len(index.search(parse(""), refine=2).refine) == 2
-
-
-def test_big_results_are_sampled(make_index, monkeypatch):
-    monkeypatch.setattr(caption_index, "EXACT_REFINE", 200)
-    photos = {n: "dog " + ("beach" if n % 2 else "park") for n in range(1, 3001)}
-    index = make_index(photos)
-    words, is_estimate = refine(index, parse("dog"), 5)
-    assert is_estimate
-    assert {word.word for word in words} == {"beach", "park"}
-    assert all(1100 < word.count < 1900 for word in words)
-    exact, is_estimate = refine(index, parse("dog cat"), 5)
-    assert (exact, is_estimate) == ((), False)
-
-
 def test_words_counts_photos_by_content_word(make_index):
     index = make_index(
         {1: ["dogs, dogs", "dog"], 2: "the dogs of the image", 3: "dog beach", 4: "caf\u00e9"}
@@ -234,31 +183,6 @@ def test_words_counts_photos_by_content_word(make_index):
     assert index.words(parse(""), 1) == counts[:1]
     assert index.words(parse("beach")) == [TermCount("beach", 1), TermCount("dog", 1)]
     assert index.words(parse("zebra")) == []
-
-
-def test_completion(make_index):
-    index = make_index(
-        {
-            1: "frisbees and friends",
-            2: "a frisbee",
-            3: "two frisbees, a Café",
-            4: "frisbee sofa",
-            5: "fridge sofa",
-            6: "東京タワー",
-        }
-    )
-    assert index.complete("fri", parse("")) == [
-        TermCount("frisbee", 4),
-        TermCount("fridge", 1),
-        TermCount("friends", 1),
-    ]
-    assert index.complete("FRIS", parse("sofa")) == [TermCount("frisbee", 1)]
-    assert index.complete("cafe", parse("")) == [TermCount("café", 1)]
-    assert index.complete("東", parse("")) == [TermCount("東京", 1)]
-    assert index.complete("fri", parse("frisbee")) == [TermCount("friends", 1)]
-    assert index.complete("fri", parse(""), limit=1) == [TermCount("frisbee", 4)]
-    for prefix in ("", " ", "!", "\x00", "\x1f", "the", "zzz", "x" * 100_000):
-        assert index.complete(prefix, parse("")) == []
 
 
 @pytest.mark.parametrize(
@@ -276,114 +200,131 @@ def test_completion(make_index):
     ],
 )
 def test_hostile_captions_are_indexed(make_index, text):
-    index = make_index({1: [text, "zebra"], 2: "zebra"}, weighted={1: {text[:1000]: 1}})
+    index = make_index({1: known(text, "zebra", tags=[(text[:1000], 0.9)]), 2: "zebra"})
     assert full(index, "zebra") == {1, 2}
     assert ("dog" in text) == (full(index, "dog") == {1})
-    refine(index, parse(""), 10)
+    index.search(parse(""), refine=10)
     index.words(parse(""))
 
 
-VOCABULARY = ["dog", "dogs", "cat", "red", "ball", "running", "the", "東京", "t-shirt"]
+def test_more_words_than_anybody_types(make_index):
+    index = make_index({1: "dog", 2: "word1 dog"})
+    found = index.search(parse(" ".join(f"word{n} dog" for n in range(5000))), refine=5)
+    assert found.photo_ids == (2, 1)
+    assert index.search(parse('"' + "dog " * 50_000 + '"')).total == 0
 
 
-@pytest.fixture(scope="module")
-def mixed_index(tmp_path_factory):
-    index = CaptionIndex.open(tmp_path_factory.mktemp("mixed") / "index")
-    with index.writer() as writer:
-        for photo_id in range(1, 200):
-            texts = [
-                " ".join(
-                    w for at, w in enumerate(VOCABULARY) if photo_id * (at + 3) % (view + 3) == 0
-                )
-                for view in range(3)
-            ]
-            writer.put(photo_id, photo_id, texts)
-            if photo_id % 60 == 0:
-                writer.commit()
-        writer.commit()
-    index.reload()
-    return index
+def test_doubtful_words_make_partial_matches_and_do_not_exclude(make_index):
+    index = make_index(
+        {
+            1: known("A dog.", tags=[("dog", 0.9), ("tabby cat", 0.1), ("wolf", 0.35)]),
+            2: known("A cat on a mat.", tags=[("cat", 0.1)]),
+            3: "Possibly a cat.",
+        }
+    )
+    assert full_and_partial(index, "cat") == ([2], [1, 3])
+    assert full_and_partial(index, "cat dog") == ([], [1, 2, 3])
+    assert full_and_partial(index, "-cat") == ([3, 1], [])
+    assert full_and_partial(index, '-"tabby cat"') == ([3, 2, 1], [])
+    assert full_and_partial(index, "-wolf") == ([3, 2], [])
+    assert full_and_partial(index, "dog -cat") == ([1], [])
 
 
-ANY_INDEX = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-
-
-QUERY_PARTS = st.sampled_from([*VOCABULARY, "-", '"', "-cat", '"red'])
-
-
-@ANY_INDEX
-@given(st.text(max_size=80) | st.lists(QUERY_PARTS, max_size=8).map(" ".join))
-def test_any_text_can_be_searched(mixed_index, text):
-    query = parse(text)
-    found = mixed_index.search(query, limit=500, refine=5)
-    assert sum(not partial for partial in found.partial) == found.total
-    assert len(found.photo_ids) == len(set(found.photo_ids)) == found.total + found.partial_total
-    assert mixed_index.search(parse(str(query)), limit=500, refine=5) == found
-    for word in found.refine:
-        narrowed = mixed_index.search(query.adding(parse(word.word).clauses[0]), limit=500)
-        assert 0 < narrowed.total < found.total
-        assert narrowed.total == word.count
-
-
-@ANY_INDEX
-@given(st.lists(st.sampled_from(VOCABULARY), max_size=4), st.sampled_from(VOCABULARY))
-def test_another_word_never_adds_full_matches(mixed_index, words, more):
-    words = ["ball", *words]  # a query of stop words alone drops them when another word comes
-    fewer = full(mixed_index, " ".join([*words, more]))
-    assert fewer <= full(mixed_index, " ".join(words))
-    assert fewer.isdisjoint(full(mixed_index, " ".join([*words, "-" + more]))) or more == "the"
-
-
-def test_more_words_than_anybody_types(mixed_index):
-    text = " ".join(f"word{n} dog" for n in range(5000))
-    assert mixed_index.search(parse(text), refine=5).partial_total > 0
-    assert mixed_index.search(parse('"' + "dog " * 50_000 + '"')).total == 0
-
-
-BY_TAGS = {"dog": 9, "tabby cat": 1, "wolf": 1}
-
-
-def test_doubtful_words_make_partial_matches_and_do_not_exclude(tmp_path):
-    index = CaptionIndex.create(tmp_path)
-    with index.writer() as writer:
-        writer.put(1, 0.0, ["dog"], weighted=BY_TAGS, doubtful={"tabby cat"})
-        writer.put(2, 0.0, ["a cat on a mat"], weighted={"cat": 1}, doubtful={"cat"})
-        writer.commit()
-    index.reload()
-
-    def found(text):
-        results = index.search(parse(text))
-        full = len(results.photo_ids) - sum(results.partial)
-        assert (results.total, results.partial_total) == (full, sum(results.partial))
-        return list(results.photo_ids[:full]), list(results.photo_ids[full:])
-
-    assert found("cat") == ([2], [1])
-    assert found("cat dog") == ([], [1, 2])
-    assert found("-cat") == ([1], [])
-    assert found('-"tabby cat"') == ([2, 1], [])
-    assert found("-wolf") == ([2], [])
-    assert found("dog -cat") == ([1], [])
-
-
-def test_labels_of_several_words_are_shown_and_counted_whole(tmp_path):
-    index = CaptionIndex.create(tmp_path)
-    with index.writer() as writer:
-        writer.put(1, 0.0, [], labels=["dining table", "Egyptian cat", "cup"])
-        writer.put(2, 0.0, [], labels=["dining table", "cup"])
-        writer.put(3, 0.0, ["a table for dining"], labels=["dog"])
-        writer.commit()
-    index.reload()
-
-    def words(text, of):
-        return {term.word: term.count for term in of(parse(text), 50)}
-
-    assert words("", index.words) == {
+def test_labels_of_several_words_are_shown_and_counted_whole(make_index):
+    index = make_index(
+        {
+            1: known(tags=[("dining table", 0.9), ("Egyptian cat", 0.8), ("cup", 0.7)]),
+            2: known(tags=[("dining table", 0.9), ("cup", 0.7)]),
+            3: known("A table for dining.", tags=[("dog", 0.9)]),
+        }
+    )
+    words = {term.word: term.count for term in index.words(parse(""), 50)}
+    assert words == {
         "dining table": 2, "cup": 2, "Egyptian cat": 1, "dog": 1, "table": 1, "dining": 1,
     }  # fmt: skip
-    found = index.search(parse("cup"), refine=9).refine
-    assert found == (TermCount("Egyptian cat", 1),)
-    assert index.search(parse('"dining table" cup'), refine=9).refine == found
     assert TermCount("dining table", 2) in index.complete("din", parse(""))
     assert TermCount("Egyptian cat", 1) in index.complete("egy", parse(""))
-    assert set(index.search(parse('"egyptian cat"')).photo_ids) == {1}
-    assert set(index.search(parse("table")).photo_ids) == {1, 2, 3}
+    assert full(index, '"egyptian cat"') == {1}
+    assert full(index, "table") == {1, 2, 3}
+
+
+def test_the_word_itself_ranks_before_a_synonym_and_this_before_a_broader_word(make_index):
+    index = make_index(
+        {1: "A chair and a bed.", 2: "A settee.", 3: "A sofa.", 4: "A dog.", 5: "Furniture."}
+    )
+    assert ids(index, "sofa")[:2] == [3, 2]
+    assert ids(index, "furniture")[0] == 5
+    assert full(index, "furniture") == {1, 2, 3, 5}
+
+
+def test_more_views_and_several_mentions_rank_higher(make_index):
+    index = make_index(
+        {1: ["A cat.", "A dog."], 2: ["A dog.", "A cat."], 3: ["A dog.", "A dog.", "A dog."]}
+    )
+    assert ids(index, "dog") == [3, 2, 1], "the whole photo says more than a crop"
+
+
+def test_an_idiom_is_none_of_its_words(make_index):
+    index = make_index({1: "A man eats a hot dog.", 2: "A dog.", 3: "A hot day and a dog."})
+    assert full(index, "dog") == {2, 3}
+    assert full(index, "hot dog") == full(index, '"hot dogs"') == {1}
+    assert full(index, "hot -dog") == set()
+    assert full(index, "food") == {1}
+
+
+def test_a_compound_of_a_kind_is_found_by_its_parts(make_index):
+    index = make_index({1: "A blue sky.", 2: "The sky is blue.", 3: "A blue car.", 4: "The sky."})
+    assert full_and_partial(index, "blue sky")[0][0] == 1
+    assert full(index, "blue sky") == {1, 2}
+    assert full(index, "sky") == {1, 2, 4}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "No people are visible.",
+        "There are no people in the photo.",
+        "A street without people.",
+        "There don't appear to be any people.",
+    ],
+)
+def test_what_is_denied_does_not_match(make_index, text):
+    index = make_index({1: text, 2: "People on a street."})
+    assert full_and_partial(index, "people") == ([2], [])
+    assert ids(index, "-people") == [1]
+    assert "people" not in {word.word for word in index.words(parse("-people"))}
+
+
+def test_a_man_without_a_hat_is_a_man(make_index):
+    index = make_index({1: "A man without a hat.", 2: "A man with a hat."})
+    assert full_and_partial(index, "hat") == ([2], [])
+    assert full(index, "man") == {1, 2}
+
+
+def test_a_quoted_word_is_literal(make_index):
+    index = make_index({1: "Two sofas.", 2: "A couch.", 3: known(tags=[("sofa", 0.9)])})
+    assert full(index, "sofa") == {1, 2, 3}
+    assert full(index, '"sofa"') == {1}
+    assert ids(index, '-"sofa"') == [2]
+
+
+def test_beginnings_of_words(make_index):
+    index = make_index({1: "A surfer.", 2: "Two surfboards.", 3: "The sun.", 4: "東京タワー"})
+    assert full(index, "surf*") == {1, 2}
+    assert full(index, "SURFBO*") == {1, 2}
+    assert full(index, "su* -surf*") == {3}
+    assert full(index, "東*") == {4}
+
+
+def test_groups(make_index):
+    index = make_index(
+        {1: "A cat.", 2: "A bird.", 3: "A cat and a bird.", 4: "A tree.", 5: "A cat by a tree."}
+    )
+    assert full(index, "cat OR tree") == {1, 3, 4, 5}
+    assert full(index, "(cat bird) OR tree") == {3, 4, 5}
+    assert full(index, "-(cat OR tree)") == {2}
+    assert full(index, "-(cat tree)") == {1, 2, 3, 4}
+    assert full(index, "cat -(bird OR tree)") == {1}
+    assert full(index, "tree OR -cat") == {2, 4, 5}
+    assert full(index, "cat tree OR bird") == {3, 5}
+    assert set(full_and_partial(index, "cat tree OR bird")[1]) == {1, 2, 4}
