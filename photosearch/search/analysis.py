@@ -155,6 +155,14 @@ def units(text: str) -> list[Unit]:
     return result
 
 
+def first_compound(words: Sequence[str]) -> tuple[int, str]:
+    """Return how many of the first of `words` are one compound, and its term; (0, "") if none."""
+    found = units(" ".join(words))[:1]
+    if not found or found[0].start or SPACE not in found[0].term:
+        return 0, ""
+    return found[0].term.count(SPACE) + 1, found[0].term
+
+
 def is_stop_word(surface: str) -> bool:
     """Return whether `surface` is a function word, which queries and chips ignore."""
     return _analyse(surface[:MAX_WORD]).is_stop_word

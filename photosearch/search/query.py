@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from types import MappingProxyType
 
 from photosearch.domain import Clause, Field, Query
 from photosearch.search import analysis
-from photosearch.search.lexicon import lexicon
 from photosearch.search.values import date_range, file_formats, knowable, stars_range
 
 MAX_CLAUSES = 64
 """More than anybody means; pasted books are cut here, so that no query takes seconds."""
 MAX_DESCRIPTION_WORDS = 100
 """Of a pasted text; as many as a description has that was written for the search."""
+MAX_COMPOUND_WORDS = 5
 MAX_NESTING = 8
 """Groups in groups; what is deeper is left out."""
 
@@ -303,12 +304,12 @@ def _compounded(units: Sequence[Query]) -> list[Query]:
 
 def _compounds_joined(clauses: Sequence[Clause]) -> list[Clause]:
     """Make one phrase of words side by side that are one thing: "hot dog"."""
-    terms = [_only_term(clause) for clause in clauses]
     joined: list[Clause] = []
     at = 0
     while at < len(clauses):
-        length = lexicon().compound_length(terms, at) if terms[at] else 0
-        if length > 1:
+        words = [c.text for c in takewhile(_is_one_word, clauses[at : at + MAX_COMPOUND_WORDS])]
+        length, _ = analysis.first_compound(words)
+        if length:
             joined.append(Clause(" ".join(clause.text for clause in clauses[at : at + length])))
         else:
             joined.append(clauses[at])
@@ -316,10 +317,8 @@ def _compounds_joined(clauses: Sequence[Clause]) -> list[Clause]:
     return joined
 
 
-def _only_term(clause: Clause) -> str:
-    """Return the term of a plain word; nothing for all else."""
-    terms = analysis.terms(clause.text) if clause == Clause(clause.text) else []
-    return terms[0] if len(terms) == 1 else ""
+def _is_one_word(clause: Clause) -> bool:
+    return clause == Clause(clause.text) and len(analysis.terms(clause.text)) == 1
 
 
 def _group(queries: Iterable[Query], negated: bool = False) -> tuple[Clause, ...]:
