@@ -36,17 +36,23 @@ class Weights:
     Strengths are term frequencies: one of s scores s / (s + 1.2) in the index.
     """
 
-    mention: float = 4.0
+    mention: float = 5.0
     """Strength of a plain mention, `growth` the power by which strength grows with weight: the
-    mentions of 18 views make 20."""
-    growth: float = 0.56
+    mentions of 18 views make 21."""
+    growth: float = 0.5
     hedged: float = 0.4
-    written: float = 0.1
-    repeated: float = 0.25
+    written: float = 0.04
+    repeated: float = 0.7
     """Where the same caption mentions a term again."""
+    fading: float = 200.0
+    """Characters into a caption where a mention counts half: models make up more the longer they
+    write (Zhou et al. 2024, "Analyzing and Mitigating Object Hallucination in Large Vision-Language
+    Models"), and name first what matters most."""
+    late: float = 0.3
+    """What a mention counts at least, however late it comes."""
     crop: float = 0.7
     """Where the caption is one of a crop."""
-    synonym: float = 0.3
+    synonym: float = 0.35
     broader: float = 0.085
     tag: float = 20.0
     """The strength of a tag that is certain: about as much as the captions of all views bring."""
@@ -130,6 +136,8 @@ def evidence(photo: PhotoText, *, lexicon: bool = True, weights: Weights = MEASU
             gained = doubtful if is_doubtful else sure
             by_synonym, by_broader = weight * weights.synonym, weight * weights.broader
             for relation in related[term]:
+                if is_doubtful and relation.steps:
+                    continue  # what may be a kite makes no photo one of toys
                 gained[relation.term] += by_broader if relation.steps else by_synonym
         for terms in (in_whole, in_crops):
             terms.update([r.term for term in terms for r in related.get(term, ())])
@@ -173,9 +181,12 @@ def mentions(photo: PhotoText, weights: Weights = MEASURED) -> Iterator[Mention]
     names = {part: None for path in photo.paths for part in (*path.parts[:-1], path.stem)}
     for name in names:
         is_junk = _JUNK_NAME.fullmatch(name) is not None
-        for unit in analysis.units(name):
+        units = analysis.units(name)
+        entailing = frozenset() if is_junk else _entailing(units)
+        for unit in units:
             weight = weights.weight(weights.name)
-            yield Mention(unit.term, unit.surface, weight, Through.NAME, entails=not is_junk)
+            entails = unit.term in entailing
+            yield Mention(unit.term, unit.surface, weight, Through.NAME, entails=entails)
 
 
 def shown_words(caption: Caption) -> list[analysis.Word]:
@@ -190,9 +201,13 @@ def shown_words(caption: Caption) -> list[analysis.Word]:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """What a text says: by term how sure each time and a surface; words to show; writing."""
+    """What a text says: by term its claims, surest first, each with its place, and a surface.
 
-    said: Mapping[str, tuple[tuple[Certainty, ...], str]]
+    Then terms that entail others, words to show, and writing.
+    """
+
+    said: Mapping[str, tuple[tuple[tuple[Certainty, int], ...], str]]
+    entailing: frozenset[str]
     words: tuple[analysis.Word, ...]
     written: tuple[str, ...]
 
@@ -200,20 +215,43 @@ class _Reading:
 # A photo's texts are read when it is shown, again when words in it are marked and counted.
 @lru_cache(maxsize=512)
 def _read(text: str) -> _Reading:
-    certainties: dict[str, list[Certainty]] = {}
+    places: dict[str, list[tuple[Certainty, int]]] = {}
     surfaces: dict[str, str] = {}
-    for claim in claims(text):
+    found = claims(text)
+    for claim in found:
         if claim.certainty is not Certainty.DENIED:
             unit = claim.unit
-            certainties.setdefault(unit.term, []).append(claim.certainty)
+            places.setdefault(unit.term, []).append((claim.certainty, unit.start))
             surfaces.setdefault(unit.term, unit.surface)
     said = {
-        term: (tuple(sorted(found, reverse=True)), surfaces[term])
-        for term, found in certainties.items()
+        term: (tuple(sorted(claimed, key=_surest_first)), surfaces[term])
+        for term, claimed in places.items()
     }
-    seen = {term for term, (found, _) in said.items() if found[0] >= Certainty.HEDGED}
-    words = (word for word in analysis.content_words(text) if word.key in seen)
-    return _Reading(said, tuple(words), tuple(written(text)))
+    seen = {term for term, (claimed, _) in said.items() if claimed[0][0] >= Certainty.HEDGED}
+    return _Reading(
+        said,
+        _entailing([c.unit for c in found if c.certainty is not Certainty.WRITTEN]),
+        tuple(word for word in analysis.content_words(text) if word.key in seen),
+        tuple(written(text)),
+    )
+
+
+def _entailing(units: Sequence[analysis.Unit]) -> frozenset[str]:
+    """Return the terms that stand by themselves: the cell of a cell phone is no room."""
+    found = set()
+    until = 0
+    for unit in units:
+        if analysis.SPACE in unit.term:
+            found.add(unit.term)
+            until = unit.end
+        elif unit.end > until:
+            found.add(unit.term)
+    return frozenset(found)
+
+
+def _surest_first(claimed: tuple[Certainty, int]) -> tuple[int, int]:
+    certainty, place = claimed
+    return -certainty, place
 
 
 def _caption_mentions(caption: Caption, weights: Weights) -> Iterator[Mention]:
@@ -223,14 +261,33 @@ def _caption_mentions(caption: Caption, weights: Weights) -> Iterator[Mention]:
         Certainty.HEDGED: weights.hedged,
         Certainty.WRITTEN: weights.written,
     }
-    for term, (certainties, surface) in _read(caption.text).said.items():
-        surest, *others = certainties
+    reading = _read(caption.text)
+    for term, (places, surface) in reading.said.items():
+        surest = places[0][0]
         if surest is Certainty.DOUBTFUL:
-            yield Mention(term, surface, whole, Through.WORD, caption.view, doubtful=True)
+            yield Mention(
+                term,
+                surface,
+                whole,
+                Through.WORD,
+                caption.view,
+                doubtful=True,
+                entails=term in reading.entailing,
+            )
             continue
-        weight = worth[surest] + weights.repeated * sum(worth.get(each, 0.0) for each in others)
-        entails = surest is not Certainty.WRITTEN
-        yield Mention(term, surface, weight * whole, Through.WORD, caption.view, entails=entails)
+        first, *others = (
+            worth.get(certainty, 0.0) * max(weights.late, 1 / (1 + place / weights.fading))
+            for certainty, place in places
+        )
+        weight = first + weights.repeated * sum(others)
+        yield Mention(
+            term,
+            surface,
+            weight * whole,
+            Through.WORD,
+            caption.view,
+            entails=term in reading.entailing,
+        )
 
 
 def sure_tags(caption: Caption) -> tuple[Tag, ...]:
@@ -246,5 +303,15 @@ def _tag_mentions(caption: Caption, weights: Weights) -> Iterator[Mention]:
         names = [(tag.word, 1.0), *((other, weights.tag_synonym) for other in tag.synonyms)]
         for name, part in names:
             weight = weights.weight(max(1.0, weights.tag * tag.score * part))
-            for unit in analysis.units(name):
-                yield Mention(unit.term, tag.word, weight, Through.TAG, caption.view, is_doubtful)
+            units = analysis.units(name)
+            entailing = _entailing(units)
+            for unit in units:
+                yield Mention(
+                    unit.term,
+                    tag.word,
+                    weight,
+                    Through.TAG,
+                    caption.view,
+                    is_doubtful,
+                    unit.term in entailing,
+                )

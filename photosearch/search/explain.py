@@ -104,7 +104,7 @@ class _Reader:
                 found.append(_said(mention, asked))
             elif mention.entails:
                 for relation in entailed(mention.term, self._neighbours):
-                    if is_wanted(relation.term):
+                    if is_wanted(relation.term) and not (mention.doubtful and relation.steps):
                         found.append(
                             _Reason(
                                 relation.through, mention.surface, mention.view, mention.doubtful

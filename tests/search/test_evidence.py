@@ -86,6 +86,22 @@ def test_doubt_is_kept_apart_unless_another_mention_is_sure():
     assert "dog" not in both.doubtful
 
 
+def test_what_is_in_doubt_speaks_for_synonyms_but_for_nothing_broader():
+    doubtful = of(tagged(Tag("sofa", 0.1))).doubtful
+    assert "couch" in doubtful
+    assert "furniture" not in doubtful
+
+
+def test_what_comes_late_in_a_caption_weighs_less():
+    sure = of(*said("A giraffe. " + "It stands in the tall grass. " * 12 + "A zebra.")).sure
+    assert sure["giraffe"] > sure["zebra"]
+
+
+def test_parts_of_compounds_entail_nothing():
+    assert "telephone" in of(*said("She holds a cell phone.")).sure
+    assert not of(*said("She holds a cell phone.")).sure.keys() & {"room", "compartment"}
+
+
 def test_hedged_words_weigh_less():
     hedged = of(*said("It appears to be a dog.")).sure["dog"]
     assert 1 <= hedged < of(*said("It is a dog.")).sure["dog"]
