@@ -87,7 +87,9 @@ def write(target: Path, terms: Sequence[str], arrays: dict[str, array[int]]) -> 
         body += values.tobytes()
     text = json.dumps(header).encode()
     text += b" " * (-(len(lx.MAGIC) + 4 + len(text)) % 4)
-    target.write_bytes(lx.MAGIC + struct.pack("<I", len(text)) + text + body)
+    scratch = target.with_suffix(".new")
+    scratch.write_bytes(lx.MAGIC + struct.pack("<I", len(text)) + text + body)
+    scratch.replace(target)  # Programs that run have the old one mapped.
 
 
 class Maker:

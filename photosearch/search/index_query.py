@@ -23,12 +23,16 @@ EvidenceOf = Callable[[int], Mapping[str, int]]
 LIKE_TERMS = 25
 """So many of a photo's words tell what is like it."""
 
+ENOUGH_PHOTOS = 1000
+"""Where so many photos have a word, nobody looks through those that have a broader one instead."""
+
 # Weights of a description's words; by tests/benchmarks/evidence_quality.py.
 _FUNCTION_WORD = 0.5
 _PAIR = 0.15
 _BY_EVIDENCE = 0.5
 _BY_BEING_THERE = 0.7
 _LEAST_SHARE = 0.2
+_LIKE_SHARE = 0.15
 
 _DOUBTFUL_SCORE = 0.1
 _FALLBACK_SCORE = 0.2
@@ -154,7 +158,8 @@ class _Compiler:
             return []
         terms = [("doubtful", term, _DOUBTFUL_SCORE) for term in condition.terms]
         # As written: what a broader word stands for elsewhere is of many kinds.
-        terms += [("keys", term, _FALLBACK_SCORE) for term in condition.fallback]
+        if self._snapshot.frequency("evidence", condition.terms[0]) < ENOUGH_PHOTOS:
+            terms += [("keys", term, _FALLBACK_SCORE) for term in condition.fallback]
         return [found for found in terms if self._snapshot.frequency(found[0], found[1])]
 
     def _any_of(
@@ -244,7 +249,10 @@ class _Compiler:
             return tantivy.Query.empty_query()
         itself = tantivy.Query.term_query(self._schema, "photo_id", photo_id)
         return boolean(
-            Occur.Should, [snapshot.term("evidence", term, "freq") for term in telling], [itself]
+            Occur.Should,
+            [snapshot.term("evidence", term, "freq") for term in telling],
+            [itself],
+            at_least=max(1, round(_LIKE_SHARE * len(telling))),
         )
 
     def _rarity(self, term: str) -> float:
