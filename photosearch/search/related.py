@@ -17,6 +17,9 @@ from photosearch.search.snapshot import Scored, Snapshot, boolean, constant
 
 ASSOCIATES = 50
 """So many words tell what goes with a result."""
+MOST_POSTINGS = 250_000
+"""Photos of all these words together: what is looked through in some milliseconds. It only counts
+in large libraries, where the rarer words then tell."""
 LEAST_EXAMPLES = 3
 """Fewer hits are no ground to learn from."""
 
@@ -43,8 +46,14 @@ def associates(snapshot: Snapshot, compiled: Compiled, total: int) -> dict[str, 
         weight = math.log(there * (rest + 2 * _SMOOTHING) / (max(0, elsewhere) + _SMOOTHING))
         if weight > 0 and key not in compiled.own:
             gains[key] = (count * weight, weight)
-    best = sorted(gains, key=lambda key: (-gains[key][0], key))[:ASSOCIATES]
-    return {key: gains[key][1] for key in best}
+    best: dict[str, float] = {}
+    left = MOST_POSTINGS
+    for key in sorted(gains, key=lambda key: (-gains[key][0], key)):
+        having = snapshot.frequency("keys", key)
+        if having <= left and len(best) < ASSOCIATES:
+            best[key] = gains[key][1]
+            left -= having
+    return best
 
 
 def search_related(
