@@ -98,7 +98,7 @@ def compile_query(
         tuple(compiler.sure(c) for c in conditions if c.negated),
         tuple(query for c in wanted for query in compiler.alternatives(c)),
         any(compiler.is_doubtful(c) for c in wanted),
-        sum(max(1, len(leaf.terms)) for c in wanted for leaf in c.leaves()),
+        sum(_most_terms(leaf) for c in wanted for leaf in c.leaves()),
         frozenset(own),
     )
 
@@ -259,6 +259,17 @@ class _Compiler:
         """Return the inverse document frequency of BM25."""
         having = self._snapshot.frequency("evidence", term)
         return math.log(1 + (self._snapshot.photo_count - having + 0.5) / (having + 0.5))
+
+
+def _most_terms(condition: Condition) -> int:
+    """Return as many terms as the score of a match may be added up from."""
+    match condition.kind:
+        case Kind.LIKE:
+            return LIKE_TERMS
+        case Kind.ABOUT:
+            return 2 * len(analysis.terms(condition.value))  # as words, and as pairs
+        case _:
+            return max(1, len(condition.terms) + len(condition.parts))
 
 
 def _facts(name: Field, terms: Sequence[str]) -> list[str]:

@@ -192,9 +192,9 @@ def test_words_counts_photos_by_content_word(make_index):
         "   ",
         "\x00\x01\x1f\x1f",
         "<script>alert('dog')</script>",
-        "dog " * 250_000,
+        "dog " * 50_000,
         "x" * 1_000_000,
-        " ".join(f"w{n}" for n in range(20_000)),
+        " ".join(f"w{n}" for n in range(5000)),
         "\u202e\u2066 dog \u0301",
         "dog\ud800",
     ],
@@ -273,10 +273,12 @@ def test_an_idiom_is_none_of_its_words(make_index):
 
 
 def test_a_compound_of_a_kind_is_found_by_its_parts(make_index):
-    index = make_index({1: "A blue sky.", 2: "The sky is blue.", 3: "A blue car.", 4: "The sky."})
-    assert full_and_partial(index, "blue sky")[0][0] == 1
-    assert full(index, "blue sky") == {1, 2}
-    assert full(index, "sky") == {1, 2, 4}
+    index = make_index(
+        {1: "A dining table.", 2: "A table, people dining.", 3: "Two tables.", 4: "Dining people."}
+    )
+    assert ids(index, "dining table")[:2] == [1, 2]
+    assert full(index, "dining table") == full(index, '"dining table"') == {1, 2}
+    assert full(index, "table") == {1, 2, 3}
 
 
 @pytest.mark.parametrize(
@@ -304,7 +306,7 @@ def test_a_man_without_a_hat_is_a_man(make_index):
 def test_a_quoted_word_is_literal(make_index):
     index = make_index({1: "Two sofas.", 2: "A couch.", 3: known(tags=[("sofa", 0.9)])})
     assert full(index, "sofa") == {1, 2, 3}
-    assert full(index, '"sofa"') == {1}
+    assert full(index, '"sofa"') == {1, 3}
     assert ids(index, '-"sofa"') == [2]
 
 

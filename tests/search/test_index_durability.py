@@ -9,19 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
+from indexed_photos import known, put
 
 from photosearch.errors import DiskFullError, LibraryLockedError
 from photosearch.search.caption_index import CaptionIndex, IndexDamagedError
 from photosearch.search.query import parse
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def put(index, photos):
-    with index.writer() as writer:
-        for photo_id, text in photos.items():
-            writer.put(photo_id, photo_id, [text])
-        writer.commit()
 
 
 def run_script(script, *arguments):
@@ -42,13 +36,15 @@ WRITE_FOR_EVER = """
     import sys
     from pathlib import Path
     from photosearch.search.caption_index import CaptionIndex
+    from photosearch.search.index_document import PhotoDocument
 
     with CaptionIndex.open(Path(sys.argv[1])).writer() as writer:
         photo_id = 0
         while True:
             for _ in range(20):
                 photo_id += 1
-                writer.put(photo_id, photo_id, [f"dog number{photo_id} " + "filler " * 50])
+                words = {"dog": 3, f"number{photo_id}": 3} | {f"filler{n}": 1 for n in range(50)}
+                writer.put(PhotoDocument(photo_id, sure=words))
             writer.commit()
             print(photo_id, flush=True)
 """
@@ -142,7 +138,7 @@ def test_threads_may_search_and_reload_while_a_writer_commits(tmp_path):
     with index.writer() as writer:
         for batch in range(15):
             for photo_id in range(20 * batch, 20 * batch + 20):
-                writer.put(photo_id, 0.0, ["dog and cat", "dog and ball"])
+                writer.put(known("A dog and a cat.", "A dog and a ball.").document(photo_id))
             writer.commit()
     done.set()
     for reader in readers:
@@ -155,7 +151,7 @@ def test_threads_may_search_and_reload_while_a_writer_commits(tmp_path):
 def test_what_is_not_committed_is_dropped(tmp_path):
     index = CaptionIndex.open(tmp_path)
     with index.writer() as writer:
-        writer.put(1, 0.0, ["dog"])
+        writer.put(known("A dog.").document(1))
     index.reload()
     assert index.photo_count == 0
 

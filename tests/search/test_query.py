@@ -4,22 +4,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from photosearch.domain import Caption, Clause, Field, Query, Tag, TermCount
+from photosearch.domain import Clause, Field, Query
 from photosearch.search.query import (
     MAX_CLAUSES,
     MAX_DESCRIPTION_WORDS,
     MAX_NESTING,
-    conditions,
-    count_words,
-    highlight,
-    matched,
     parse,
     requoted,
 )
-
-
-def caption(view, text, tags=(), model="llava"):
-    return Caption(photo_id=1, view=view, model=model, prompt="", text=text, tags=tuple(tags))
 
 
 @pytest.mark.parametrize(
@@ -317,8 +309,6 @@ QUERY_LIKE = st.lists(LANGUAGE, max_size=25)
 def test_any_text_is_a_query_that_can_be_written_down(text):
     query = parse(text)
     assert parse(str(query)) == query
-    conditions(query)
-    highlight(text, query)
 
 
 @given(QUERY_LIKE.map(" ".join))
@@ -327,11 +317,6 @@ def test_every_clause_can_stand_alone_and_be_turned(text):
         assert parse(str(clause)) == Query((clause,))
         turned = parse(str(clause.opposite()))
         assert parse(str(turned)) == turned
-
-
-@given(st.lists(st.builds(Clause, st.text(), st.booleans(), st.booleans()), max_size=5))
-def test_queries_made_by_hand_never_raise(clauses):
-    conditions(Query(tuple(clauses)))
 
 
 @pytest.mark.parametrize(
@@ -363,58 +348,3 @@ def test_huge_garbage_takes_no_time(text):
 
 def test_what_is_pasted_is_cut():
     assert len(parse(" ".join(f"word{n}" for n in range(1000))).clauses) == MAX_CLAUSES
-
-
-@pytest.mark.parametrize(
-    ("text", "terms"),
-    [
-        ("the dog", [("dog",)]),
-        ("the", [("the",)]),
-        ("the of", [("the",), ("of",)]),
-        ('"the dog"', [("the", "dog")]),
-        ("t-shirt", [("t", "shirt")]),
-        ("東京", [("東", "京")]),
-        ("dog -the", [("dog",)]),
-    ],
-)
-def test_stop_words_count_only_where_there_is_nothing_else(text, terms):
-    assert [condition.terms for condition in conditions(parse(text))] == terms
-
-
-def test_matched_names_the_views_of_each_word():
-    captions = [
-        caption("whole", "A man with two dogs."),
-        caption("half-left", "A dog. Red ball."),
-        caption("half-right", "A ball, red."),
-        caption("quarter-top-left", "sofa", [Tag("sofa", 0.9, ("couch", "lounge chair"))], "ssd"),
-    ]
-    query = parse('dog "red ball" couch the zebra -man "lounge chair"')
-    assert matched(captions, query) == {
-        "dog": ("whole", "half-left"),
-        "red ball": ("half-left",),
-        "couch": ("quarter-top-left",),
-        "lounge chair": ("quarter-top-left",),
-    }
-
-
-def test_highlight_marks_forms_phrases_and_folded_words():
-    text = "Dogs near a Café: the dog’s red ball, a red car."
-    spans = highlight(text, parse('dog cafe "red ball" the -car'))
-    assert [text[a:b] for a, b in spans] == ["Dogs", "Café", "dog’s", "red ball"]
-    assert highlight("red red red", parse('"red red"')) == [(0, 11)]
-    assert highlight("", parse("dog")) == []
-
-
-def test_count_words_joins_forms_and_counts_tags_by_their_shown_word():
-    captions = [
-        caption("whole", "The image features two dogs. A dog and a red ball."),
-        caption("half-left", "dogs, dogs"),
-        caption("whole", "dog, sports ball", [Tag("dog", 0.9), Tag("sports ball", 0.8)], "ssd"),
-    ]
-    assert count_words(captions) == [
-        TermCount("dogs", 5),
-        TermCount("ball", 1),
-        TermCount("red", 1),
-        TermCount("sports ball", 1),
-    ]
-    assert count_words([]) == []
