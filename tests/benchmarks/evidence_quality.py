@@ -120,8 +120,13 @@ def patched(
 ) -> Iterator[Callable[[Sequence[Caption]], Strengths]]:
     """Yield a function from a photo's captions to its strengths; parts are exchanged meanwhile."""
     module = vars(evidence)
-    shipped = {name: module[name] for name in ("claims", "entailed", "_read")}
-    module.update(claims=read, entailed=relations or shipped["entailed"], _read=_remembering(read))
+    shipped = {name: module[name] for name in ("claims", "entailed", "_entailing", "_read")}
+    module.update(
+        claims=read,
+        entailed=relations or shipped["entailed"],
+        _entailing=_all_terms if every_part else shipped["_entailing"],
+        _read=_remembering(read, every_part),
+    )
     try:
         yield (
             lambda captions: (

@@ -136,6 +136,16 @@ def test_a_certain_tag_is_as_strong_as_the_captions_of_all_views():
     assert abs(tag - many) <= 5
 
 
+def test_of_the_views_of_a_tag_the_surest_counts():
+    views = [
+        tagged(Tag("frisbee", 0.4), Tag("dog", 0.8)),
+        tagged(Tag("frisbee", 0.7), view="quarter-top-left"),
+        tagged(Tag("dog", 0.4), view="quarter-bottom-right"),
+    ]
+    assert of(*views).sure == of(tagged(Tag("dog", 0.8), Tag("frisbee", 0.7))).sure
+    assert of(*reversed(views)).sure == of(*views).sure
+
+
 def test_other_names_of_tags_are_found_and_weigh_less():
     found = of(tagged(Tag("sax", 0.8, ("wind instrument",))))
     assert found.sure["sax"] > found.sure[TERM(["wind", "instrument"])] >= 1
