@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -152,8 +152,11 @@ class CaptionIndex:
                 any_word = compiled.within(boolean(Occur.Should, compiled.alternatives))
                 partial_total = snapshot.count(any_word) - total
                 if partial_total and len(full) < limit:
-                    partial = _search_partial(
-                        snapshot, compiled, limit - len(full), max(0, offset - total)
+                    room = limit - len(full)
+                    partial = (
+                        _search_partial(snapshot, compiled, room, max(0, offset - total))
+                        if offset
+                        else _first_partial(snapshot, compiled, room, full)
                     )
             tail: list[Scored] = []
             related_total = 0
@@ -227,8 +230,7 @@ def _search_partial(
         return [(score % step, at) for score, at in hits]
     found: list[Scored] = []
     above = [full]
-    for size in range(len(possible), 0, -1):
-        level = [boolean(Occur.Must, chosen) for chosen in combinations(possible, size)]
+    for level in _levels(compiled):
         query = compiled.within(boolean(Occur.Should, level), above)
         total, page = snapshot.search(query, limit - len(found), offset)
         found += page
@@ -237,6 +239,36 @@ def _search_partial(
         offset = max(0, offset - total)
         above = level
     return found
+
+
+def _first_partial(
+    snapshot: Snapshot, compiled: Compiled, limit: int, full: Sequence[Scored]
+) -> list[Scored]:
+    """Find the first of `_search_partial`, given all full matches.
+
+    What stands above a level is known here: it is faster to leave that out by name.
+    """
+    if len(compiled.possible) > MAX_LEVELS:
+        return _search_partial(snapshot, compiled, limit, 0)
+    known = {(at.segment_ord, at.doc) for _, at in full}
+    found: list[Scored] = []
+    for level in _levels(compiled):
+        query = compiled.within(boolean(Occur.Should, level))
+        wanted = limit - len(found) + len(known)
+        hits = snapshot.searcher.search(query, wanted, count=False).hits
+        page = [(score, at) for score, at in hits if (at.segment_ord, at.doc) not in known]
+        found += page[: limit - len(found)]
+        if len(found) >= limit:
+            break
+        known.update((at.segment_ord, at.doc) for _, at in page)
+    return found
+
+
+def _levels(compiled: Compiled) -> Iterator[list[tantivy.Query]]:
+    """Yield, most words first, queries of which any matches what has so many of the words."""
+    # Where no word is doubtful, all of them make a full match.
+    for size in range(len(compiled.possible) - (not compiled.is_doubtful), 0, -1):
+        yield [boolean(Occur.Must, chosen) for chosen in combinations(compiled.possible, size)]
 
 
 def _create(generation: Path) -> None:
