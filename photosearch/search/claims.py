@@ -9,9 +9,10 @@ granted: in "perhaps watching the game" it is the watching that is unsure.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from photosearch.search import analysis
 from photosearch.search.lexicon import lexicon
@@ -28,8 +29,7 @@ class Certainty(IntEnum):
     SEEN = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """A unit of a text, and how sure the text is of it."""
 
     unit: analysis.Unit
@@ -56,17 +56,16 @@ def claims(text: str) -> list[Claim]:
     unsure = unsure_spans(text)
     if not unsure:
         return [Claim(unit, Certainty.SEEN) for unit in units]
-    # Of a compound its last word tells, the head.
-    return [
-        Claim(
-            unit,
-            min(
-                (span.certainty for span in unsure if span.start < unit.end <= span.end),
-                default=Certainty.SEEN,
-            ),
-        )
-        for unit in units
-    ]
+    return [Claim(unit, _certainty(unit, unsure)) for unit in units]
+
+
+def _certainty(unit: analysis.Unit, unsure: Sequence[Span]) -> Certainty:
+    certainty = Certainty.SEEN
+    for span in unsure:
+        # Of a compound its last word tells, the head.
+        if span.start < unit.end <= span.end and span.certainty < certainty:
+            certainty = span.certainty
+    return certainty
 
 
 def written(text: str) -> list[str]:

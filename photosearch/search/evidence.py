@@ -239,8 +239,7 @@ def _read(text: str) -> _Reading:
             places.setdefault(unit.term, []).append((claim.certainty, unit.start))
             surfaces.setdefault(unit.term, unit.surface)
     said = {
-        term: (tuple(sorted(claimed, key=_surest_first)), surfaces[term])
-        for term, claimed in places.items()
+        term: (tuple(_surest_first(claimed)), surfaces[term]) for term, claimed in places.items()
     }
     seen = {term for term, (claimed, _) in said.items() if claimed[0][0] >= Certainty.HEDGED}
     return _Reading(
@@ -264,9 +263,10 @@ def _entailing(units: Sequence[analysis.Unit]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _surest_first(claimed: tuple[Certainty, int]) -> tuple[int, int]:
-    certainty, place = claimed
-    return -certainty, place
+def _surest_first(claimed: list[tuple[Certainty, int]]) -> list[tuple[Certainty, int]]:
+    if len(claimed) > 1:
+        claimed.sort(key=lambda each: (-each[0], each[1]))
+    return claimed
 
 
 def _caption_mentions(caption: Caption, weights: Weights) -> Iterator[Mention]:
