@@ -286,5 +286,5 @@ def _open(folder: IndexFolder) -> Snapshot:
     # Touch every kind of file now: some damage only shows when they are read.
     snapshot.search(tantivy.Query.all_query(), 1, newest_first=True)
     snapshot.count(snapshot.term("text", "a"))
-    refinements(snapshot, Compiled(), 1, 1)
+    refinements(snapshot, Compiled(), snapshot.photo_count, 1)
     return snapshot
