@@ -49,9 +49,7 @@ def prepare(seed: int, first_id: int, count: int, views: int) -> Prepared:
     corpus = CaptionCorpus(seed * 1_000_003 + first_id)
     prepared = []
     for photo_id, texts in enumerate(corpus.photos(count, views), first_id):
-        photo = document(photo_id, texts)
-        photo = replace(photo, doubtful=tuple(photo.doubtful))  # views of dicts can't be sent
-        prepared.append((photo, "\n".join(texts)))
+        prepared.append((document(photo_id, texts), "\n".join(texts)))
     return prepared
 
 
