@@ -129,16 +129,14 @@ class _Reader:
         ]
 
     def _about(self, condition: Condition) -> list[_Reason]:
-        found = [
+        # An idiom's words count by themselves, too, as one photo may call it otherwise.
+        terms = dict.fromkeys((*condition.terms, *analysis.terms(condition.value)))
+        return [
             reason
-            for term in condition.terms
+            for term in terms
             for reason in self._evidence(term.__eq__, term)
             if not reason.doubtful
         ]
-        if not found:  # what is denied, and function words, tell little, but are found
-            for term in dict.fromkeys(analysis.terms(condition.value)):
-                found += self._side_by_side((term,), condition.value)
-        return found
 
     def _side_by_side(self, terms: Sequence[str], asked: str) -> Iterator[_Reason]:
         for caption in self._photo.captions:

@@ -62,7 +62,9 @@ def respelt(
         proposals.setdefault(Query(tuple(other)), sum(one.slips for one in chosen.values()))
     found = {other: photos for other in proposals if (photos := count(other))}
     likeliest = sorted(found, key=lambda other: _cost(found[other], proposals[other]))
-    return tuple((likeliest or list(proposals)[:1])[:limit])
+    # Beside others a known word finds partial matches; alone it has just found nothing.
+    in_part = list(proposals)[:1] if len(clauses) > 1 else []
+    return tuple((likeliest or in_part)[:limit])
 
 
 def _unknown_words(snapshot: Snapshot, clause: Clause) -> list[str]:

@@ -133,7 +133,7 @@ def indexed(folder, photos):
                 PhotoDocument(
                     number,
                     sure=found.sure,
-                    doubtful=found.doubtful.keys(),
+                    doubtful=found.doubtful,
                     texts=[caption.text for caption in photo.captions if not caption.tags],
                     words=found.words,
                     facts={Field.TEXT: set(found.written)},
