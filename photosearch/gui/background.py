@@ -28,6 +28,8 @@ class Lane(Enum):
     """Thumbnails; what was asked for last is what the user looks at."""
     PREVIEW = (1, True)
     """Screen-size photos: up to seconds each."""
+    DESCRIPTIONS = (1, True)
+    """What a model has to read first: seconds, longer while it is loaded."""
     CHORE = (1, False)
     """Whatever may take long and must happen: adding folders, starting the service, clouds."""
 

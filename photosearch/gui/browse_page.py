@@ -32,10 +32,11 @@ from photosearch.gui.empty_pages import EmptyPages
 from photosearch.gui.hit_tips import HitTips
 from photosearch.gui.query_help import QueryHelp
 from photosearch.gui.refine_row import RefineRow
-from photosearch.gui.results_model import Answer, ResultsModel
+from photosearch.gui.results_model import ResultsModel
 from photosearch.gui.results_view import ResultsView
 from photosearch.gui.search_bar import SearchBar
 from photosearch.gui.search_history import SearchHistory
+from photosearch.gui.source import Answer
 from photosearch.gui.suggestion_line import SuggestionLine
 from photosearch.gui.thumbnails import Thumbnails
 from photosearch.gui.words_panel import WordsPanel
@@ -288,6 +289,8 @@ class BrowsePage(QWidget):
     def _summary(self, results: SearchResults) -> str:
         if not results.query:
             words = self.tr("%Ln photo(s)", None, results.total)
+        elif self.model.is_fused:
+            words = self.tr("%Ln photo(s), best first by words and looks", None, results.total)
         elif results.total and all(clause.field for clause in results.query.clauses):
             words = self.tr("%Ln photo(s) match", None, results.total)
         elif results.total:

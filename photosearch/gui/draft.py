@@ -9,6 +9,8 @@ from photosearch.domain import Field
 
 _QUOTES = frozenset('"“”„‟«»＂')
 _BREAKS = frozenset(" \t\u3000()（）|｜")
+_PIECE = re.compile(rf"(?:[^\s{''.join(_QUOTES)}]|[{''.join(_QUOTES)}][^{''.join(_QUOTES)}]*.?)+")
+_FEW_WORDS = 3
 _OPEN_FIELD = re.compile(rf'(?:^|(?<=[\s(]))-?(?:{"|".join(Field)}):"?$', re.IGNORECASE)
 
 
@@ -54,6 +56,11 @@ def read_draft(text: str) -> Draft:
         elif ch == "-" and at == start and not quoted:
             start = at + 1
     return Draft(text, start, quoted, valued, depth)
+
+
+def is_brief(text: str) -> bool:
+    """Return whether `text` is too short for a part of a sentence; what is quoted is one word."""
+    return len(_PIECE.findall(text)) <= _FEW_WORDS
 
 
 def without_open_field(text: str) -> str:

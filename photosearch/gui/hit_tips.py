@@ -36,10 +36,21 @@ class HitTips(QObject):
         self._background = background
         self._model = model
         self._view = view
+        self._shown: tuple[int, int] | None = None
         view.tip_wanted.connect(self._ask)
         model.modelReset.connect(self._withdraw)
+        model.refreshed.connect(self._withdraw_moved)
+
+    def _withdraw_moved(self) -> None:
+        """Say nothing more of a photo in whose place another is now."""
+        if self._shown is not None:
+            row, photo_id = self._shown
+            hit = self._model.hit(row)
+            if hit is None or hit.photo_id != photo_id:
+                self._withdraw()
 
     def _withdraw(self) -> None:
+        self._shown = None
         self._background.cancel(_CHANNEL)
         QToolTip.hideText()
 
@@ -70,4 +81,5 @@ class HitTips(QObject):
         if hit.related:
             name = self.tr("%1 (related)").replace("%1", name)
         words = text.plain_tooltip("\n".join([name, *lines[:_SHOWN_LINES]]))
+        self._shown = (row, hit.photo_id)
         QToolTip.showText(place, words, viewport, area)

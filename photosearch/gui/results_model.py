@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import (
@@ -17,80 +17,28 @@ from PySide6.QtCore import (
     Signal,
 )
 
-from photosearch.domain import Clause, Hit, Query, SearchResults, TermCount, display_path
+from photosearch.domain import Clause, Field, Hit, Query, SearchResults, TermCount, display_path
 from photosearch.errors import PhotosearchError
 from photosearch.gui.background import Background
-from photosearch.gui.clause_text import completion_clause
 from photosearch.gui.desktop import file_url
-from photosearch.gui.draft import without_open_field
+from photosearch.gui.source import PAGE_HITS, Answer, Pages, Source, ask, paged
 
 if TYPE_CHECKING:
     from photosearch.library import PhotoLibrary
 
-PAGE_HITS = 200
 _KEPT_PAGES = 40
-_REFINE_WORDS = 24
-_RELATED_HITS = 60
 _DEBOUNCE_MS = 15
+_SETTLED_MS = 400
 
 HIT_ROLE = Qt.ItemDataRole.UserRole
 _Index = QModelIndex | QPersistentModelIndex
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A result, and the word that stands in for the unfinished last one if it does."""
-
-    results: SearchResults
-    completed: str = ""
-
-
-def _search(library: PhotoLibrary, query: Query) -> SearchResults:
-    """Return the first page, with all related photos behind it where it holds all that match."""
-    results = library.search(query, limit=PAGE_HITS, refine=_REFINE_WORDS)
-    found = results.total + results.partial_total
-    if not query or not 0 < found <= PAGE_HITS:
-        return results
-    behind = library.search(query, limit=_RELATED_HITS, offset=found, related=_RELATED_HITS)
-    known = {hit.photo_id for hit in results.hits}
-    related = tuple(hit for hit in behind.hits if hit.related and hit.photo_id not in known)
-    return replace(
-        results,
-        hits=results.hits + related,
-        related_total=len(related),
-        took_ms=results.took_ms + behind.took_ms,
-    )
-
-
-def _ask(library: PhotoLibrary, clauses: Sequence[Clause], draft: str) -> Answer:
-    draft = without_open_field(draft)
-    drafted = library.parse(draft).clauses if draft.strip() else ()
-    query = Query(tuple(clauses))
-    for clause in drafted:
-        query = query.adding(clause)
-    last = drafted[-1] if drafted and not draft[-1:].isspace() else None
-    results = _search(library, query)
-    if results.total or last is None or last != Clause(last.text) or last.phrase:
-        return Answer(results)
-    # The last word may be half typed: show what it is about to become.
-    rest = query.without(last)
-    completions = library.complete(last.text, rest, limit=1)
-    if not completions or not completions[0].count:
-        return Answer(results)
-    word = completions[0].word
-    finished = _search(library, rest.adding(completion_clause(word)))
-    return Answer(finished, word) if finished.total else Answer(results)
-
-
-def _matching(results: SearchResults) -> tuple[Hit, ...]:
-    return tuple(hit for hit in results.hits if not hit.related)
 
 
 class ResultsModel(QAbstractListModel):
     """Rows are hits: full matches first, related photos last. Those not loaded yet have no hit.
 
     `query` is what the rows answer. All answers are those of the newest search: late ones
-    never get in.
+    never get in. Descriptions are found by words at once, and a moment later by pictures, too.
     """
 
     answered = Signal(object)
@@ -99,7 +47,7 @@ class ResultsModel(QAbstractListModel):
     failed = Signal(str)
     """Why there is no answer, for people. It is asked again when the library changes."""
     refreshed = Signal(object)
-    """`SearchResults` of the same query after the library changed."""
+    """`SearchResults` of the same query: the library changed, or pictures were searched, too."""
 
     def __init__(
         self, library: PhotoLibrary, background: Background, parent: QObject | None = None
@@ -108,7 +56,7 @@ class ResultsModel(QAbstractListModel):
         self._library = library
         self._background = background
         self._serial = 0
-        self._pages: dict[int, tuple[Hit, ...]] = {}
+        self._pages: Pages = {}
         self._loading = False
         self._wanted = range(0)
         self._busy = False
@@ -118,10 +66,27 @@ class ResultsModel(QAbstractListModel):
         self._debounce.setSingleShot(True)
         self._debounce.setInterval(_DEBOUNCE_MS)
         self._debounce.timeout.connect(self._search_now)
-        self.query = Query()
+        self._source = Source(library, Query())
+        self._reloading = False
+        self._reload_again = False
+        self._settled = QTimer(self)
+        self._settled.setSingleShot(True)
+        self._settled.setInterval(_SETTLED_MS)
+        self._settled.timeout.connect(self._fuse)
+        self._told: set[str] = set()
         self.total = 0
         self.partial_total = 0
         self._related: tuple[Hit, ...] = ()
+
+    @property
+    def query(self) -> Query:
+        """What the rows answer."""
+        return self._source.query
+
+    @property
+    def is_fused(self) -> bool:
+        """Whether the rows are ranked by words and pictures together."""
+        return self._source.fused
 
     @property
     def is_busy(self) -> bool:
@@ -143,6 +108,9 @@ class ResultsModel(QAbstractListModel):
         self._asked = (tuple(clauses), draft)
         self._busy = True
         self._background.cancel("search")
+        self._background.cancel("reload")
+        self._reloading = self._reload_again = False
+        self._settled.stop()
         if at_once:
             self._search_now()
         else:
@@ -153,7 +121,7 @@ class ResultsModel(QAbstractListModel):
         clauses, draft = self._asked
         self._ask_again = False
         self._background.submit(
-            lambda: _ask(self._library, clauses, draft),
+            lambda: ask(self._library, clauses, draft),
             self._take_answer,
             channel="search",
             on_error=self._take_error,
@@ -171,44 +139,92 @@ class ResultsModel(QAbstractListModel):
 
     def _take_answer(self, answer: Answer) -> None:
         self._busy = False
-        self._background.cancel("refresh")
         results = answer.results
         self.beginResetModel()
         self._serial += 1
         self._loading = False
         self._wanted = range(0)
-        self._pages = {0: _matching(results)}
-        self.query = results.query
+        self._pages = paged(results.hits)
+        self._source = Source(self._library, results.query)
         self._take_counts(results)
         self.endResetModel()
         self.answered.emit(answer)
+        if any(clause.field is Field.ABOUT for clause in results.query.clauses):
+            self._settled.start()
 
     def _take_counts(self, results: SearchResults) -> None:
         self.total, self.partial_total = results.total, results.partial_total
         self._related = tuple(hit for hit in results.hits if hit.related)
 
+    # The same query again
+
     def refresh(self) -> None:
         """Ask again, because the library changed, without moving what is looked at."""
         if self._ask_again:
             self.search(*self._asked)
-        if self._busy:
-            return
-        query = self.query
-        first = (self._wanted.start // PAGE_HITS) if self._wanted else 0
-        last = ((self._wanted.stop - 1) // PAGE_HITS) if self._wanted else 0
+        if not self._busy:
+            self._reload(self._source)
 
-        def ask() -> tuple[SearchResults, dict[int, tuple[Hit, ...]]]:
-            results = _search(self._library, query)
-            pages = {0: _matching(results)}
-            for page in range(max(1, first), last + 1):
-                start = page * PAGE_HITS
-                pages[page] = self._library.search(query, limit=PAGE_HITS, offset=start).hits
+    def _fuse(self) -> None:
+        if self._reloading:
+            self._settled.start()
+        else:
+            self._reload(replace(self._source, fused=True))
+
+    def _reload(self, source: Source) -> None:
+        if self._reloading:
+            # Not in its place: answers that take long would never come while the library changes.
+            self._reload_again = True
+            return
+        self._reloading = True
+        wanted = self._wanted
+        shown = range(wanted.start // PAGE_HITS, -(-wanted.stop // PAGE_HITS))
+
+        def news() -> tuple[SearchResults | None, Pages]:
+            results = source.first()
+            pages = paged(results.hits) if results is not None else {}
+            if pages:
+                pages |= source.pages(number for number in shown if number not in pages)
             return results, pages
 
-        self._background.submit(ask, self._take_refresh, channel="refresh")
+        self._background.submit(
+            news,
+            lambda found: self._take_reload(source, *found),
+            channel="reload",
+            lane=source.lane,
+            on_error=lambda error: self._take_reload_error(source, error),
+        )
 
-    def _take_refresh(self, news: tuple[SearchResults, dict[int, tuple[Hit, ...]]]) -> None:
-        results, pages = news
+    def _take_reload(self, source: Source, results: SearchResults | None, pages: Pages) -> None:
+        self._reloading = False
+        if results is not None:
+            self._replace(source, results, pages)
+        else:
+            self._by_words()
+        self._reload_if_asked()
+
+    def _take_reload_error(self, source: Source, error: PhotosearchError) -> None:
+        self._reloading = False
+        if not source.fused:
+            self.failed.emit(str(error))
+        else:
+            if str(error) not in self._told:
+                self._told.add(str(error))
+                self.failed.emit(str(error))
+            self._by_words()
+        self._reload_if_asked()
+
+    def _by_words(self) -> None:
+        self._reload_again = self._reload_again or self.is_fused
+        self._source = replace(self._source, fused=False)
+
+    def _reload_if_asked(self) -> None:
+        if self._reload_again:
+            self._reload_again = False
+            self.refresh()
+
+    def _replace(self, source: Source, results: SearchResults, pages: Pages) -> None:
+        self._source = source
         related = tuple(hit for hit in results.hits if hit.related)
         counts = (results.total, results.partial_total, len(related))
         same = counts == self.counts and related == self._related
@@ -231,6 +247,8 @@ class ResultsModel(QAbstractListModel):
                 self.dataChanged.emit(self.index(0, 0), self.index(after - 1, 0))
         self.refreshed.emit(results)
 
+    # Rows
+
     def ensure(self, rows: range) -> None:
         """Load the pages of `rows`: what is on screen."""
         rows = range(rows.start, min(rows.stop, self.found_total))
@@ -244,13 +262,13 @@ class ResultsModel(QAbstractListModel):
 
     def _load(self, page: int) -> None:
         self._loading = True
-        serial, query = self._serial, self.query
+        serial, source = self._serial, self._source
 
-        def take(results: SearchResults) -> None:
+        def take(pages: Pages) -> None:
             if serial != self._serial:
                 return
             self._loading = False
-            self._pages[page] = results.hits
+            self._pages |= pages
             while len(self._pages) > _KEPT_PAGES:
                 at = self._wanted.start // PAGE_HITS if self._wanted else page
                 del self._pages[max(self._pages, key=lambda number: abs(number - at))]
@@ -260,9 +278,7 @@ class ResultsModel(QAbstractListModel):
             self.ensure(self._wanted)
 
         self._background.submit(
-            lambda: self._library.search(query, limit=PAGE_HITS, offset=page * PAGE_HITS),
-            take,
-            on_error=self._take_page_error,
+            lambda: source.pages([page]), take, lane=source.lane, on_error=self._take_page_error
         )
 
     def hit(self, row: int) -> Hit | None:
@@ -290,24 +306,21 @@ class ResultsModel(QAbstractListModel):
         if all(loaded):
             on_done([hit for hit in loaded if hit is not None])
             return
-        query, pages = self.query, dict(self._pages)
+        source, pages = self._source, dict(self._pages)
         related, found_total = self._related, self.found_total
 
-        def ask() -> list[Hit]:
+        def find() -> list[Hit]:
+            numbers = {row // PAGE_HITS for row in rows if row < found_total}
+            known = pages | source.pages(numbers - pages.keys())
             found: list[Hit] = []
             for row in rows:
                 if row >= found_total:
                     found += related[row - found_total :][:1]
-                    continue
-                page = row // PAGE_HITS
-                if page not in pages:
-                    start = page * PAGE_HITS
-                    pages[page] = self._library.search(query, limit=PAGE_HITS, offset=start).hits
-                if row % PAGE_HITS < len(pages[page]):
-                    found.append(pages[page][row % PAGE_HITS])
+                else:
+                    found += known[row // PAGE_HITS][row % PAGE_HITS :][:1]
             return found
 
-        self._background.submit(ask, on_done, channel="fetch")
+        self._background.submit(find, on_done, channel="fetch", lane=source.lane)
 
     def complete(self, word: str, on_done: Callable[[list[TermCount]], None]) -> None:
         """Call `on_done` with completions of `word` within the chips' result."""
@@ -324,11 +337,11 @@ class ResultsModel(QAbstractListModel):
         """Call `on_done` with the clauses that `draft` means, its last word completed as shown."""
         held = self._asked[0]
 
-        def ask() -> list[Clause]:
-            clauses = _ask(self._library, held, draft).results.query.clauses
+        def meant() -> list[Clause]:
+            clauses = ask(self._library, held, draft).results.query.clauses
             return [clause for clause in clauses if clause not in held]
 
-        self._background.submit(ask, on_done)
+        self._background.submit(meant, on_done)
 
     def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008 - Qt's signature
         return 0 if parent.isValid() else self.found_total + len(self._related)

@@ -6,26 +6,20 @@ from PySide6.QtCore import (
     QEvent,
     QItemSelection,
     QItemSelectionModel,
-    QMimeData,
     QModelIndex,
     QPersistentModelIndex,
     QPoint,
     QRect,
-    QSize,
     Qt,
     Signal,
 )
 from PySide6.QtGui import (
     QContextMenuEvent,
-    QDrag,
-    QFontMetrics,
     QHelpEvent,
     QKeyEvent,
     QMouseEvent,
     QPainter,
     QPaintEvent,
-    QPalette,
-    QPixmap,
     QRegion,
     QResizeEvent,
     QWheelEvent,
@@ -39,9 +33,12 @@ from PySide6.QtWidgets import (
     QStyleOptionViewItem,
 )
 
+from photosearch.gui.grid_dividers import paint_dividers
 from photosearch.gui.grid_geometry import GridGeometry
 from photosearch.gui.grid_keys import target_row
+from photosearch.gui.grid_selection import GridSelection
 from photosearch.gui.kept_place import Place
+from photosearch.gui.photo_drag import drag_photos
 from photosearch.gui.results_delegate import ResultsDelegate
 from photosearch.gui.results_model import ResultsModel
 from photosearch.gui.thumbnails import RADIUS_PX, Look, Thumbnails
@@ -78,12 +75,12 @@ class ResultsView(QAbstractItemView):
         self._fill = True
         self._names = False
         self._geometry = GridGeometry(1, (0,), SIZES_PX[_DEFAULT_SIZE])
-        self._anchor = 0
         self._press: tuple[QPoint, int] | None = None
         self._wheel = 0
         self._band: QRubberBand | None = None
         self._place: Place | None = None
         self.setModel(model)
+        self._chosen = GridSelection(self.selectionModel())
         self.setItemDelegate(self._cells)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
@@ -124,18 +121,13 @@ class ResultsView(QAbstractItemView):
 
     def selected_rows(self) -> list[int]:
         """Return the selected rows in order; the current row if none is selected."""
-        selection = self.selectionModel().selection()
-        ranges = [selection.at(number) for number in range(selection.size())]
-        rows = sorted({row for r in ranges for row in range(r.top(), r.bottom() + 1)})
-        current = self.currentIndex().row()
-        return rows or ([current] if current >= 0 else [])
+        return self._chosen.rows()
 
     def go_to(self, row: int) -> None:
         """Make `row` current and bring it into view."""
         index = self.model().index(row, 0)
         if index.isValid():
-            self._anchor = row
-            self.selectionModel().setCurrentIndex(index, _Flag.ClearAndSelect)
+            self._chosen.only(row)
             self.scrollTo(index)
 
     # Geometry
@@ -232,7 +224,7 @@ class ResultsView(QAbstractItemView):
     # The result changes
 
     def _on_reset(self) -> None:
-        self._anchor = 0
+        self._chosen.anchor = 0
         self._measure()
         self.verticalScrollBar().setValue(0)
         self.viewport().update()
@@ -244,7 +236,7 @@ class ResultsView(QAbstractItemView):
         place, self._place = self._place, None
         if place is not None:
             self._measure()
-            self._anchor = place.restore(self, self._results, self._anchor)
+            self._chosen.anchor = place.restore(self, self._results, self._chosen.anchor)
             self.viewport().update()
 
     # Painting
@@ -255,7 +247,7 @@ class ResultsView(QAbstractItemView):
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         option = QStyleOptionViewItem()
         self.initViewItemOption(option)
-        colours = self.palette()
+        top = self.verticalOffset()
         hovered = self.indexAt(self.viewport().mapFromGlobal(self.cursor().pos())).row()
         hovering = self.viewport().underMouse()
         current = self.currentIndex().row() if self.hasFocus() else -1
@@ -274,40 +266,13 @@ class ResultsView(QAbstractItemView):
                 state |= QStyle.StateFlag.State_MouseOver
             option.state = state
             self._cells.paint(painter, option, index)
-        self._paint_dividers(painter, colours)
+        paint_dividers(painter, self._geometry, self._results.counts, top, self.palette())
         painter.end()
-        top = self.verticalOffset()
         height = self.viewport().height()
         self._results.ensure(
             self._geometry.rows_between(max(0, top - _PREFETCH_PX), top + height + _PREFETCH_PX)
         )
         self._thumbnails.want(self._cells.misses, self._cells.look)
-
-    def _paint_dividers(self, painter: QPainter, colours: QPalette) -> None:
-        full, partial, _ = self._results.counts
-        count = (
-            self.tr("%Ln more match(es) in part, or perhaps", None, partial)
-            if full
-            else self.tr("%Ln photo(s) match in part, or perhaps", None, partial)
-        )
-        related = self.tr("Related: without these words, but like photos that have them")
-        font = painter.font()
-        font.setWeight(font.Weight.DemiBold)
-        painter.setFont(font)
-        metrics = QFontMetrics(font)
-        for number, words in ((1, count), (2, related)):
-            area = self._geometry.divider(number).translated(0, -self.verticalOffset())
-            if area.isEmpty() or not area.intersects(self.viewport().rect()):
-                continue
-            painter.setPen(colours.color(QPalette.ColorRole.PlaceholderText))
-            place = area.adjusted(0, 12, 0, 0)
-            shown = metrics.elidedText(words, Qt.TextElideMode.ElideRight, place.width())
-            painter.drawText(
-                place, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeading, shown
-            )
-            if self._geometry.rect(0).top() < self._geometry.divider(number).top():
-                painter.setPen(colours.color(QPalette.ColorRole.Mid))
-                painter.drawLine(area.left(), area.top() + 8, area.right(), area.top() + 8)
 
     # Mouse
 
@@ -344,7 +309,12 @@ class ResultsView(QAbstractItemView):
         area = QRect(start, point).normalized()
         self._band.setGeometry(area)
         self._band.show()
-        self._select_area(area)
+        top = self.verticalOffset()
+        rows = self._geometry.rows_between(area.top() + top, area.bottom() + top)
+        model = self.model()
+        self._chosen.these(
+            row for row in rows if self.visualRect(model.index(row, 0)).intersects(area)
+        )
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         if event.button() != Qt.MouseButton.LeftButton or self._press is None:
@@ -356,8 +326,7 @@ class ResultsView(QAbstractItemView):
             self._band = None
         elif row >= 0 and row == self.indexAt(event.position().toPoint()).row():
             if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
-                self._anchor = row
-                self.selectionModel().setCurrentIndex(self.model().index(row, 0), _Flag.Toggle)
+                self._chosen.toggle(row)
             elif event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
                 self._select_to(row)
             else:
@@ -399,40 +368,11 @@ class ResultsView(QAbstractItemView):
             super().wheelEvent(event)
 
     def startDrag(self, actions: Qt.DropAction) -> None:
-        mime: QMimeData = self._results.mimeData(
-            [self.model().index(row, 0) for row in self.selected_rows()]
-        )
-        if not mime.urls():
-            return
-        drag = QDrag(self)
-        drag.setMimeData(mime)
-        hit = self._results.hit(self.currentIndex().row())
-        kept = self._thumbnails.picture(hit.sha256) if hit is not None else None
-        if kept is not None:
-            small = kept[1].scaled(
-                QSize(96, 96),
-                Qt.AspectRatioMode.KeepAspectRatio,
-                Qt.TransformationMode.SmoothTransformation,
-            )
-            drag.setPixmap(QPixmap.fromImage(small))
-        drag.exec(Qt.DropAction.CopyAction)
+        drag_photos(self, self._results, self._thumbnails)
 
     def _select_to(self, row: int) -> None:
-        model = self.model()
-        first, last = sorted((self._anchor, row))
-        chosen = QItemSelection(model.index(max(0, first), 0), model.index(last, 0))
-        self.selectionModel().select(chosen, _Flag.ClearAndSelect)
-        self.selectionModel().setCurrentIndex(model.index(row, 0), _Flag.NoUpdate)
-        self.scrollTo(model.index(row, 0))
-
-    def _select_area(self, area: QRect) -> None:
-        top = self.verticalOffset()
-        chosen = QItemSelection()
-        for row in self._geometry.rows_between(area.top() + top, area.bottom() + top):
-            index = self.model().index(row, 0)
-            if self.visualRect(index).intersects(area):
-                chosen.select(index, index)
-        self.selectionModel().select(chosen, _Flag.ClearAndSelect)
+        self._chosen.up_to(row)
+        self.scrollTo(self.model().index(row, 0))
 
     # Keys
 
@@ -457,10 +397,7 @@ class ResultsView(QAbstractItemView):
                 self.escaped.emit()
         elif control and event.key() == _KEYS.Key_A:
             # Related photos were not asked for.
-            last = self._results.found_total - 1
-            if last >= 0:
-                everything = QItemSelection(self.model().index(0, 0), self.model().index(last, 0))
-                self.selectionModel().select(everything, _Flag.ClearAndSelect)
+            self._chosen.these(range(self._results.found_total))
         elif event.text().isprintable() and event.text().strip() and not control:
             self.typed.emit(event.text())
         else:

@@ -13,7 +13,7 @@ from photosearch.gui import icons
 from photosearch.gui.chip import HEIGHT_PX, Chip
 from photosearch.gui.clause_text import completion_clause, liked_photos
 from photosearch.gui.completions import Completions
-from photosearch.gui.draft import completed, read_draft
+from photosearch.gui.draft import completed, is_brief, read_draft
 from photosearch.gui.flow_box import FlowBox
 
 
@@ -33,7 +33,7 @@ class SearchBar(QFrame):
     changed = Signal(bool)
     """The query is another; True when the chips changed, False when only the text did."""
     entered = Signal(str)
-    """Enter or a comma after this text: it is to become chips."""
+    """Enter, or a comma after few words: this text is to become chips."""
     completion_wanted = Signal(str)
     """The word that is being typed, or nothing."""
     name_wanted = Signal(int)
@@ -211,8 +211,9 @@ class SearchBar(QFrame):
 
     def _on_typed(self, _typed: str = "") -> None:
         typed = self._field.text()
-        if typed.endswith(",") and not read_draft(typed).is_open:
-            self._field.setText(typed.rstrip(", "))
+        before = typed.rstrip(", ")
+        if typed.endswith(",") and is_brief(before) and not read_draft(typed).is_open:
+            self._field.setText(before)
             if self._field.text():
                 self._enter()
             return

@@ -18,6 +18,10 @@ _BIDI_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 # Qt looks plural forms up in the translation even for the language of the source.
 ENGLISH_PLURALS = {
     "%Ln photo(s)": ("%Ln photo", "%Ln photos"),
+    "%Ln photo(s), best first by words and looks": (
+        "%Ln photo, by words and looks",
+        "%Ln photos, best first by words and looks",
+    ),
     "%Ln photo(s) match": ("%Ln photo matches", "%Ln photos match"),
     "%Ln photo(s) match all words": ("%Ln photo matches all words", "%Ln photos match all words"),
     "%Ln more match(es) in part, or perhaps": (
