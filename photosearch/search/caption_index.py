@@ -18,7 +18,7 @@ import tantivy.tantivy as native
 from tantivy import Occur
 
 from photosearch.domain import Query, TermCount
-from photosearch.search import analysis
+from photosearch.search import analysis, evidence
 from photosearch.search.completion import completions
 from photosearch.search.conditions import conditions
 from photosearch.search.index_document import SCHEMA_VERSION, key_id, make_schema
@@ -38,7 +38,8 @@ MAX_LEVELS = 4
 faster than in one pass over all that any word has, but the intersections double with each word."""
 
 # "tantivy v0.27.0, index_format v7": other releases of one format read each other's files.
-_VERSION = f"{SCHEMA_VERSION}.{analysis.VERSION} {native.__version__.rpartition(', ')[2]}"
+_FORMAT = native.__version__.rpartition(", ")[2]
+_VERSION = f"{SCHEMA_VERSION}.{analysis.VERSION}.{evidence.VERSION} {_FORMAT}"
 # BM25 of one term is at most ln(1 + photos) * (k1 + 1): 30 for a million photos.
 _MAX_TERM_SCORE = 32.0
 

@@ -22,6 +22,9 @@ from photosearch.search.claims import Certainty, claims, written
 from photosearch.search.lexicon import Relation
 from photosearch.search.lexicon import lexicon as shipped_lexicon
 
+VERSION = 1
+"""Raise it with every change of what speaks for a term, or how much: indexes are then rebuilt."""
+
 WHOLE = "whole"
 """The view that shows all of a photo; what its crops alone show is small."""
 

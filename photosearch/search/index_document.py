@@ -25,6 +25,7 @@ SAMPLE_LEVELS = 24
 # BM25 takes a short document to be more to the point, but one with few captions is just poor: up
 # to here all count as equally long. Photos with captions of all 18 views are about as long.
 _LEAST_STRENGTH = 2048
+_LEAST_DOUBT = 256
 _FILLER = "\x1e"  # no term of any text
 
 # Of these, nearly each photo has its own, or the words to complete by are those of all captions.
@@ -44,7 +45,7 @@ class PhotoDocument:
     photo_id: int
     taken_at: float = 0.0
     sure: Mapping[str, int] = field(default_factory=dict)
-    doubtful: Collection[str] = ()
+    doubtful: Mapping[str, int] = field(default_factory=dict)
     texts: Sequence[str] = ()
     words: Collection[analysis.Word] = ()
     crop_only: Collection[str] = ()
@@ -61,10 +62,8 @@ def make_document(photo: PhotoDocument) -> tantivy.Document:
     for text in photo.texts:
         # Tantivy leaves a gap between the values of a field, which no phrase spans.
         document.add_text("text", " ".join(analysis.terms(text)))
-    strengths = [" ".join([term] * strength) for term, strength in photo.sure.items()]
-    filler = max(0, _LEAST_STRENGTH - sum(photo.sure.values()))
-    document.add_text("evidence", " ".join((*strengths, *[_FILLER] * filler)))
-    document.add_text("doubtful", " ".join(photo.doubtful))
+    document.add_text("evidence", _repeated(photo.sure, _LEAST_STRENGTH))
+    document.add_text("doubtful", _repeated(photo.doubtful, _LEAST_DOUBT))
     keys = {word.key for word in photo.words}
     document.add_text("keys", " ".join(keys))
     for key in keys:
@@ -93,6 +92,15 @@ def make_document(photo: PhotoDocument) -> tantivy.Document:
     level = _level(photo.photo_id)
     document.add_text("sample", " ".join(f"s{number}" for number in range(1, level + 1)))
     return document
+
+
+def _repeated(strengths: Mapping[str, int], least: int) -> str:
+    """Return each term as often as it is strong, and fillers up to the `least` length."""
+    if not strengths:
+        return ""
+    filler = max(0, least - sum(strengths.values()))
+    terms = (" ".join([term] * strength) for term, strength in strengths.items())
+    return " ".join((*terms, *[_FILLER] * filler))
 
 
 def fact_term(name: Field, term: str) -> str:
@@ -164,7 +172,7 @@ def make_schema() -> tantivy.Schema:
     build.add_text_field("text", tokenizer_name="whitespace", index_option="position")
     # What photos are found by: a term's frequency is how much speaks for it.
     build.add_text_field("evidence", tokenizer_name="whitespace", index_option="freq")
-    build.add_text_field("doubtful", tokenizer_name="whitespace", index_option="basic")
+    build.add_text_field("doubtful", tokenizer_name="whitespace", index_option="freq")
     # Content words by key, twice: the numbers are counted up to five times faster in a result,
     # the terms in a whole library. Then their forms, to complete by and to show a key by.
     build.add_text_field("keys", tokenizer_name="whitespace", index_option="basic")

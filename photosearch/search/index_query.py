@@ -34,8 +34,8 @@ _BY_BEING_THERE = 0.7
 _LEAST_SHARE = 0.2
 _LIKE_SHARE = 0.15
 
-_DOUBTFUL_SCORE = 0.1
-_FALLBACK_SCORE = 0.2
+_DOUBTFUL = 0.1
+_FALLBACK = 0.1
 _K1 = 1.2  # of Tantivy's BM25
 
 
@@ -136,8 +136,8 @@ class _Compiler:
         if condition.kind is Kind.GROUP:
             return self._any_of(condition, self.possible)
         doubtful = [
-            constant(self._snapshot.term(name, term), score)
-            for name, term, score in self._doubtful(condition)
+            tantivy.Query.boost_query(self._snapshot.term(name, term, "freq"), weight)
+            for name, term, weight in self._doubtful(condition)
         ]
         return boolean(Occur.Should, (self.sure(condition), *doubtful))
 
@@ -153,13 +153,13 @@ class _Compiler:
         return any(self._doubtful(leaf) for leaf in condition.leaves() if not leaf.negated)
 
     def _doubtful(self, condition: Condition) -> list[tuple[str, str, float]]:
-        """Return fields and terms of them that perhaps meet the condition, each with a score."""
+        """Return fields and terms of them that perhaps meet the condition, each with a weight."""
         if condition.kind is not Kind.WORD:
             return []
-        terms = [("doubtful", term, _DOUBTFUL_SCORE) for term in condition.terms]
+        terms = [("doubtful", term, _DOUBTFUL) for term in condition.terms]
         # As written: what a broader word stands for elsewhere is of many kinds.
         if self._snapshot.frequency("evidence", condition.terms[0]) < ENOUGH_PHOTOS:
-            terms += [("keys", term, _FALLBACK_SCORE) for term in condition.fallback]
+            terms += [("keys", term, _FALLBACK) for term in condition.fallback]
         return [found for found in terms if self._snapshot.frequency(found[0], found[1])]
 
     def _any_of(

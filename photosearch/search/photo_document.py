@@ -25,7 +25,7 @@ def photo_document(
         photo_id,
         facts.taken_at,
         sure=found.sure,
-        doubtful=found.doubtful.keys(),
+        doubtful=found.doubtful,
         texts=[
             *(caption.text for caption in captions if caption.text and not caption.tags),
             *_tag_names(captions),

@@ -222,7 +222,7 @@ def test_doubtful_words_make_partial_matches_and_do_not_exclude(make_index):
             3: "Possibly a cat.",
         }
     )
-    assert full_and_partial(index, "cat") == ([2], [1, 3])
+    assert full_and_partial(index, "cat") == ([2], [3, 1])
     assert full_and_partial(index, "cat dog") == ([], [1, 2, 3])
     assert full_and_partial(index, "-cat") == ([3, 1], [])
     assert full_and_partial(index, '-"tabby cat"') == ([3, 2, 1], [])
