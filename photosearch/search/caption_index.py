@@ -135,8 +135,8 @@ class CaptionIndex:
         """Return the photos that match all of `query`, best first, then those that match a part.
 
         A photo of which a word is doubtful is a partial match, too; among these those of more
-        words come first. Behind them, on a page that reaches so far, come up to `related` photos
-        that have none of the words but such as go with them. Without any word to find, photos come newest first. `refine` is the
+        words come first. Behind them come up to `related` photos that have none of the words but
+        such as go with them. Without any word to find, photos come newest first. `refine` is the
         number of refinement words wanted; `evidence_of` tells the words of a photo that others
         are to be like.
         """
@@ -161,12 +161,13 @@ class CaptionIndex:
                     )
             tail: list[Scored] = []
             related_total = 0
-            skipped = max(0, offset - total - partial_total)
-            room = min(limit - len(full) - len(partial), related - skipped)
-            # Who has not come to the end of what matches needs no related photos yet.
-            if room > 0 and compiled.is_ranked:
+            if related > 0 and compiled.is_ranked:
+                before = total + partial_total
+                room = min(limit - len(full) - len(partial), related - max(0, offset - before))
                 words = associates(snapshot, compiled, total)
-                related_total, tail = search_related(snapshot, compiled, words, room, skipped)
+                related_total, tail = search_related(
+                    snapshot, compiled, words, max(0, room), max(0, offset - before)
+                )
             hits = full + partial + tail
             words_to_add, is_estimate = (
                 refinements(snapshot, compiled, total, refine) if refine > 0 else ((), False)
