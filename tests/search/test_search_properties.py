@@ -168,7 +168,7 @@ FACT_CLAUSES = st.one_of(
 )
 DESCRIPTIONS = st.builds(
     lambda words: Clause(f"a {' and '.join(words)}", field=Field.ABOUT),
-    st.lists(st.sampled_from(WORDS), min_size=1, max_size=6),
+    st.lists(st.sampled_from([*THINGS, *COLOURS, "animal", "東京"]), min_size=1, max_size=6),
 )
 
 
