@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 
 from photosearch.errors import UnavailableError
@@ -16,6 +17,8 @@ _log = logging.getLogger(__name__)
 
 _BATCH = 1000
 """Photos between two commits: what a kill costs at most."""
+_BATCH_S = 2.0
+"""And so many seconds: who makes the batches has other things to do between them."""
 
 
 class Indexer:
@@ -70,7 +73,12 @@ class Indexer:
         if not batch:
             return False
         facts = self._photos.facts([photo_id for _, photo_id in batch])
-        for _, photo_id in batch:
+        until = time.monotonic() + _BATCH_S
+        done: list[int] = []
+        for revision, photo_id in batch:
+            if done and time.monotonic() > until:
+                break
+            done.append(revision)
             if photo_id in facts:
                 captions = self._captions.of(photo_id)
                 self._writer.put(
@@ -79,8 +87,8 @@ class Indexer:
             else:
                 self._writer.remove(photo_id)
         self._writer.commit()
-        self._photos.mark_indexed([revision for revision, _ in batch])
-        return len(batch) == _BATCH
+        self._photos.mark_indexed(done)
+        return len(done) < len(batch) or len(batch) == _BATCH
 
     def commit_all(self) -> None:
         """Bring the index up to date."""
