@@ -11,6 +11,9 @@ import click
 from photosearch.console import count_text
 from photosearch.domain import Hit, Match, PhotoDetails, SearchResults, Through, display_path
 
+_WHOLE = "whole"
+_NAMED_VIEWS = 3
+
 _THROUGH = {
     Through.WORD: "",
     Through.FORM: "",
@@ -82,15 +85,23 @@ def why(matches: Sequence[Match]) -> str:
             if match.found.lower() != clause.lower():
                 notes.insert(0, match.found)
             note = ", ".join(filter(None, notes))
-            where = ", ".join(match.views)
+            where = _in_views(match.views)
             said.append(" ".join(filter(None, (f"({note})" if note else "", where))))
         parts.append(f"{clause}: {'; '.join(said)}".rstrip(": "))
     return display_path("; ".join(parts))
 
 
+def _in_views(views: Sequence[str]) -> str:
+    if len(views) <= _NAMED_VIEWS:
+        return ", ".join(views)
+    parts = count_text(len(views) - (_WHOLE in views), "part")
+    return f"{_WHOLE} and {parts}" if _WHOLE in views else parts
+
+
 def _print_hits(results: SearchResults, details: Mapping[int, PhotoDetails]) -> None:
     verb = "matches" if results.total == 1 else "match"
-    what = f"{verb} all words" if results.query else "in all"
+    several = f"{verb} all words" if len(results.query.clauses) > 1 else verb
+    what = several if results.query else "in all"
     click.echo(f"{count_text(results.total, 'photo')} {what} ({results.took_ms:.1f} ms)")
     for kind, hits in groupby(results.hits, key=lambda hit: (hit.partial, hit.related)):
         match kind:

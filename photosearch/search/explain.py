@@ -26,7 +26,7 @@ from photosearch.search.evidence import (
     sure_tags,
 )
 
-_STRENGTH_OF = {through: rank for rank, through in enumerate(Through)}
+_rank = list(Through).index
 
 
 def explain(photo: PhotoText, wanted: Sequence[Condition]) -> tuple[Match, ...]:
@@ -105,10 +105,9 @@ class _Reader:
             elif mention.entails:
                 for relation in entailed(mention.term, self._neighbours):
                     if is_wanted(relation.term) and not (mention.doubtful and relation.steps):
+                        through = Through.TAG if _is_other_name(mention) else relation.through
                         found.append(
-                            _Reason(
-                                relation.through, mention.surface, mention.view, mention.doubtful
-                            )
+                            _Reason(through, mention.surface, mention.view, mention.doubtful)
                         )
                         break
         return found
@@ -194,6 +193,12 @@ def _said(mention: Mention, asked: str) -> _Reason:
     return _Reason(through, mention.surface, mention.view, mention.doubtful)
 
 
+def _is_other_name(mention: Mention) -> bool:
+    return mention.through is Through.TAG and all(
+        unit.term != mention.term for unit in analysis.units(mention.surface)
+    )
+
+
 def _word_or_form(surface: str, asked: str) -> Through:
     return Through.WORD if analysis.fold(surface) == analysis.fold(asked) else Through.FORM
 
@@ -214,18 +219,29 @@ def _holding(condition: Condition, through: Through, texts: Iterable[str]) -> It
 
 
 def _merged(clause: str, reasons: Collection[_Reason]) -> list[Match]:
-    """Return one match for each word that was found, with its views; sure ones where there are."""
+    """Return one match for each word that was found, by its strongest reason, with its views.
+
+    Sure ones where there are.
+    """
     is_sure = any(not reason.doubtful for reason in reasons)
-    views: dict[tuple[Through, str], dict[str, None]] = defaultdict(dict)
-    shown: dict[tuple[Through, str], str] = {}
+    reasons = [reason for reason in reasons if reason.doubtful != is_sure]
+    through: dict[str, Through] = {}
     for reason in reasons:
-        if reason.doubtful != is_sure:
-            key = reason.through, reason.found.lower()
-            shown.setdefault(key, reason.found)
-            views[key].update(dict.fromkeys([reason.view] if reason.view else []))
+        found = reason.found.lower()
+        through[found] = min(reason.through, through.get(found, reason.through), key=_rank)
+    views: dict[tuple[Through, Sequence[str]], dict[str, None]] = defaultdict(dict)
+    shown: dict[tuple[Through, Sequence[str]], str] = {}
+    for reason in reasons:
+        found = reason.found.lower()
+        strongest = through[found]
+        # Forms of the word that is asked for are told apart, those of others are not.
+        is_asked = strongest in (Through.WORD, Through.FORM)
+        key = strongest, (found,) if is_asked else tuple(analysis.terms(found))
+        shown.setdefault(key, reason.found)
+        views[key].update(dict.fromkeys([reason.view] if reason.view else []))
     return [
         Match(clause, key[0], shown[key], tuple(views[key]), doubtful=not is_sure)
-        for key in sorted(views, key=lambda key: _STRENGTH_OF[key[0]])
+        for key in sorted(views, key=lambda key: _rank(key[0]))
     ]
 
 

@@ -82,6 +82,27 @@ def test_what_is_only_doubtful_says_so():
     assert not any(match.doubtful for match in explain(PHOTO, wanted_of("dog")))
 
 
+def test_each_word_found_is_named_once_by_its_strongest_reason():
+    dog = Tag("dog", 0.9, ("domestic dog", "fauna"))
+    photo = PhotoText(
+        (
+            caption("A dog and two horses."),
+            caption("dog, hunting dog", "half-left", [dog, Tag("hunting dog", 0.8)], "instant"),
+            caption("horse", "half-right", [Tag("horse", 0.7)], "instant"),
+        )
+    )
+    assert reasons("dog", photo) == [
+        (Through.WORD, "dog", ("whole", "half-left")),
+        (Through.BROADER, "hunting dog", ("half-left",)),
+    ]
+    assert reasons("animal", photo) == [
+        (Through.BROADER, "dog", ("whole", "half-left")),
+        (Through.BROADER, "horses", ("whole", "half-right")),
+        (Through.BROADER, "hunting dog", ("half-left",)),
+    ]
+    assert reasons("fauna", photo) == [(Through.TAG, "dog", ("half-left",))]
+
+
 def test_a_description_is_explained_by_all_its_words():
     found = explain(PHOTO, wanted_of('about:"a dog lies next to the sofa while a giraffe looks"'))
     assert {match.found for match in found} >= {"dogs", "couch", "giraffe"}
