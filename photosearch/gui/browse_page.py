@@ -322,7 +322,8 @@ class BrowsePage(QWidget):
         suggesting = bool(self.suggestions.links)
         self.suggestions.setVisible(searching and suggesting)
         # The row keeps its place while one types, unless the suggestions can have it.
-        self.refine.setVisible(searching and (bool(self.refine.words) or not suggesting))
+        keeps = bool(self.bar.draft()) and not suggesting
+        self.refine.setVisible(searching and (bool(self.refine.words) or keeps))
         if self.bar.isEnabled() != bool(status.folders):
             for widget in (self.bar, self.sidebar_button, self.words_button):
                 widget.setEnabled(bool(status.folders))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
@@ -13,6 +13,7 @@ from PySide6.QtGui import (
     QMouseEvent,
     QPainter,
     QPalette,
+    QResizeEvent,
 )
 from PySide6.QtWidgets import QAbstractButton, QApplication, QMenu, QSizePolicy, QWidget
 
@@ -55,7 +56,9 @@ class Chip(QAbstractButton):
         self._removable = removable
         self._strong = strong
         self._over_part = False
+        self._full: tuple[Piece, ...] = ()
         self._pieces: tuple[Piece, ...] = ()
+        self._words = self._hint = ""
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
@@ -66,35 +69,49 @@ class Chip(QAbstractButton):
 
     def set_names(self, names: Mapping[str, str]) -> None:
         """Show photos by their names, which `names` gives by id."""
-        full = pieces(self.clause, names)
-        words = said(self.clause, names)
+        self._full = pieces(self.clause, names)
+        self._words = words = said(self.clause, names)
         self.setText(shown(self.clause, names))
         # An & is no mnemonic here.
         self.setShortcut(QKeySequence())
-        self._pieces = self._elided(full)
+        self._pieces = self._elided(_MAX_TEXT_PX)
         if self._removable:
             self.setAccessibleName(words)
-            hint = self.tr("Double-click to edit, Shift+click to exclude or include")
+            self._hint = self.tr("Double-click to edit, Shift+click to exclude or include")
             self.setAccessibleDescription(
                 self.tr("Enter edits it, minus excludes or includes it, Delete removes it")
             )
         else:
-            hint = self.tr("Click to add, − to exclude")
+            self._hint = self.tr("Click to add, − to exclude")
             name = self.tr("%1: add, or exclude with minus").replace("%1", words)
             self.setAccessibleName(name)
             self.setAccessibleDescription(self._count_text)
-        cut = self._pieces != full
-        self.setToolTip(text.plain_tooltip(f"{words}\n{hint}" if cut else hint))
+        self._set_tip()
         self.updateGeometry()
         self.update()
 
-    def _elided(self, full: tuple[Piece, ...]) -> tuple[Piece, ...]:
-        """Cut the pieces where they become too wide for a chip."""
+    def _set_tip(self) -> None:
+        cut = self._fitting() != self._full
+        self.setToolTip(text.plain_tooltip(f"{self._words}\n{self._hint}" if cut else self._hint))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        self._set_tip()
+        super().resizeEvent(event)
+
+    def _fitting(self) -> tuple[Piece, ...]:
+        """Return the pieces as they fit where the chip got less room than it wants."""
+        lacking = self.sizeHint().width() - self.width()
+        if lacking <= 0 or not self.isVisible():
+            return self._pieces
+        sign = ["−"] if self.clause.negated else []
+        return self._elided(self._words_px() - lacking - self._px(sign))
+
+    def _elided(self, room: int) -> tuple[Piece, ...]:
+        """Cut the pieces where they become wider than `room`."""
         metrics = self.fontMetrics()
         space = metrics.horizontalAdvance(" ")
         kept: list[Piece] = []
-        room = _MAX_TEXT_PX
-        for piece in full:
+        for piece in self._full:
             words = piece.words.replace("\n", " ")
             words = metrics.elidedText(words, Qt.TextElideMode.ElideRight, max(room, 0))
             kept.append(Piece(words, piece.quiet))
@@ -104,10 +121,12 @@ class Chip(QAbstractButton):
         return tuple(piece for piece in kept if piece.words)
 
     def _words_px(self) -> int:
-        metrics = self.fontMetrics()
         shown = ["−"] * self.clause.negated + [piece.words for piece in self._pieces]
-        spaces = metrics.horizontalAdvance(" ") * (len(shown) - 1)
-        return sum(map(metrics.horizontalAdvance, shown)) + spaces + 1
+        return self._px(shown) - self.fontMetrics().horizontalAdvance(" ") + 1
+
+    def _px(self, words: Iterable[str]) -> int:
+        """Return the room of `words` and the space behind each."""
+        return sum(self.fontMetrics().horizontalAdvance(f"{word} ") for word in words)
 
     def sizeHint(self) -> QSize:
         metrics = self.fontMetrics()
@@ -254,7 +273,7 @@ class Chip(QAbstractButton):
         space = metrics.horizontalAdvance(" ")
         if self.clause.negated:
             paint("−", ink, space)
-        for piece in self._pieces:
+        for piece in self._fitting():
             paint(piece.words, quiet if piece.quiet else ink, space)
         if self._count_text:
             x += space - _GAP_PX if from_right else _GAP_PX - space

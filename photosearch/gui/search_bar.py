@@ -21,10 +21,10 @@ class _Field(QLineEdit):
     """The text field among the chips."""
 
     def sizeHint(self) -> QSize:
-        return QSize(200, HEIGHT_PX)
+        return self.minimumSizeHint()
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(120, HEIGHT_PX)
+        return QSize(96, HEIGHT_PX)
 
 
 class SearchBar(QFrame):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from PySide6.QtCore import QEvent, QSize, Qt
-from PySide6.QtGui import QPalette
+from PySide6.QtGui import QPalette, QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
     QLabel,
@@ -25,6 +25,7 @@ from photosearch.gui.flow_box import FlowBox
 
 _ICON_PX = 56
 _TEXT_PX = 440
+_MARGIN_PX = 24
 
 
 class StatePage(QScrollArea):
@@ -43,7 +44,6 @@ class StatePage(QScrollArea):
             label.setTextFormat(Qt.TextFormat.PlainText)
             label.setAlignment(Qt.AlignmentFlag.AlignCenter)
             label.setWordWrap(True)
-            label.setFixedWidth(_TEXT_PX)
         self.progress = QProgressBar()
         self.progress.setRange(0, 0)
         self.progress.setTextVisible(False)
@@ -54,7 +54,7 @@ class StatePage(QScrollArea):
         self.buttons: list[QWidget] = []
         page = QWidget()
         column = QVBoxLayout(page)
-        column.setContentsMargins(24, 24, 24, 24)
+        column.setContentsMargins(_MARGIN_PX, _MARGIN_PX, _MARGIN_PX, _MARGIN_PX)
         column.setSpacing(8)
         column.addStretch(2)
         for widget in (self._picture, self.title, self.body):
@@ -67,6 +67,7 @@ class StatePage(QScrollArea):
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setWidget(page)
         for plain in (page, self.viewport()):
@@ -78,10 +79,19 @@ class StatePage(QScrollArea):
         self.title.setText(title)
         self.body.setText(body)
         self.body.setVisible(bool(body))
-        for label in (self.title, self.body):
-            label.setMinimumHeight(max(0, label.heightForWidth(_TEXT_PX)))
         self.setAccessibleName(title)
         self.setAccessibleDescription(body)
+        self._fit()
+
+    def _fit(self) -> None:
+        width = max(1, min(_TEXT_PX, self.viewport().width() - 2 * _MARGIN_PX))
+        for label in (self.title, self.body):
+            label.setFixedWidth(width)
+            label.setMinimumHeight(max(0, label.heightForWidth(width)))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        self._fit()
+        super().resizeEvent(event)
 
     def offer(self, actions: Sequence[tuple[str, Callable[[], object]]]) -> None:
         """Replace the buttons; the first is what most people want."""

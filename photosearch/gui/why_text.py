@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from PySide6.QtCore import QCoreApplication, QObject
 
-from photosearch.domain import Match, Through
+from photosearch.domain import Field, Match, Through
 from photosearch.gui.text import one_line
 
 _WHOLE = "whole"
 _NAMED_VIEWS = 3
+_ALONE = frozenset((Through.TAG, Through.TEXT, Through.PLACE, Through.NAME, Through.RELATED))
+_ABOUT = f"{Field.ABOUT}:"
 
 
 class _Texts(QObject):
@@ -23,11 +26,41 @@ def _tr(text: str) -> str:
 
 def why_texts(matches: Iterable[Match]) -> list[str]:
     """Return a line for each clause and what it was found through, as plain text."""
-    return list(dict.fromkeys(map(why_text, matches)))
+    return list(dict.fromkeys(map(why_text, _joined(matches))))
+
+
+def _joined(matches: Iterable[Match]) -> list[Match]:
+    """Join matches of a clause by the same word, and leave out tags that say no more."""
+    kept: dict[tuple[str, str, bool, bool], Match] = {}
+    for match in matches:
+        key = (match.clause, match.found, match.doubtful, match.through in _ALONE)
+        known = kept.get(key)
+        if known is None:
+            kept[key] = match
+        else:
+            # A word that is of the kind, too, is no mere synonym.
+            broader = Through.BROADER in (known.through, match.through)
+            other = known.through is Through.SYNONYM and broader
+            views = tuple(dict.fromkeys((*known.views, *match.views)))
+            through = Through.BROADER if other else known.through
+            kept[key] = replace(known, through=through, views=views)
+    return [match for match in kept.values() if not _is_told(match, kept.values())]
+
+
+def _is_told(tag: Match, others: Iterable[Match]) -> bool:
+    return tag.through is Through.TAG and any(
+        other.through is not Through.TAG
+        and (other.clause, other.found) == (tag.clause, tag.found)
+        and set(other.views) >= set(tag.views)
+        for other in others
+    )
 
 
 def why_text(match: Match) -> str:
     """Return such as: couch: through sofa, a synonym, in the whole photo and the left half."""
+    if match.clause.startswith(_ABOUT):
+        # The words of a description are found one by one.
+        match = replace(match, clause=match.found)
     parts = [_through(match)]
     if match.views:
         parts.append(_in_views(match.views))
@@ -42,9 +75,9 @@ def _through(match: Match) -> str:
     same = found.casefold() == one_line(match.clause).casefold()
     words = {
         Through.WORD: "" if same else _tr("through %1"),
-        Through.FORM: _tr("through %1"),
-        Through.SYNONYM: _tr("through %1, a synonym"),
-        Through.BROADER: _tr("through %1"),
+        Through.FORM: "" if same else _tr("through %1"),
+        Through.SYNONYM: "" if same else _tr("through %1, a synonym"),
+        Through.BROADER: "" if same else _tr("through %1"),
         Through.TAG: _tr("as a tag") if same else _tr("through the tag %1"),
         Through.TEXT: _tr("through %1, written in the photo"),
         Through.PLACE: _tr("through the place %1"),

@@ -15,7 +15,7 @@ from photosearch.gui.chip import Chip
 from photosearch.gui.clause_text import completion_clause, pieces, said, shown
 from photosearch.gui.draft import completed, read_draft, without_open_field
 from photosearch.gui.query_help import QueryHelp
-from photosearch.gui.why_text import why_text
+from photosearch.gui.why_text import why_text, why_texts
 
 SHIFT = Qt.KeyboardModifier.ShiftModifier
 CONTROL = Qt.KeyboardModifier.ControlModifier
@@ -184,6 +184,17 @@ def test_a_sentence_is_one_chip_that_is_cut_where_it_is_too_long(person):
     assert chip.width() < 340
     assert sentence in chip.toolTip()
     assert person.names()[0] == "frisbee.jpg"
+
+
+def test_a_long_chip_gives_way_to_its_cross_in_a_narrow_window(paths, folder, open_window):
+    fill(paths, folder)
+    person = open_window((660, 500))
+    person.search("there is a brown dog that jumps for a frisbee on the grass of a meadow")
+    (chip,) = person.browse.bar._chips
+    person.wait(lambda: chip.width() < chip.sizeHint().width())
+    words = " ".join(piece.words for piece in chip._fitting())
+    assert words.endswith("…")
+    assert chip.fontMetrics().horizontalAdvance(words) < chip.cross_rect().left()
 
 
 def test_a_chip_has_no_mnemonic(dressed, qtbot):
@@ -399,11 +410,33 @@ def test_the_name_of_a_typed_photo_is_looked_up(person):
         (Match("dog", Through.WORD, "dog"), "dog"),
         (Match("Dog", Through.TAG, "dog", ("whole",)), "Dog: as a tag, in the whole photo"),
         (Match("dog", Through.TAG, "dog house"), "dog: through the tag dog house"),
+        (Match("dog", Through.SYNONYM, "dog", ("whole",)), "dog: in the whole photo"),
+        (Match('about:"a man on a horse"', Through.FORM, "horses", ("whole",)),
+         "horses: in the whole photo"),
         (Match("pet", Through.BROADER, "قطة"), "pet: through \u2068قطة\u2069"),
     ],
 )  # fmt: skip
 def test_why_is_said_in_words(dressed, match, words):
     assert why_text(match) == words
+
+
+def test_a_word_is_said_once_for_all_ways_to_it(dressed):
+    found = (
+        ("dog", Through.WORD, "dog", ("whole",)),
+        ("dog", Through.SYNONYM, "dog", ("half-left",)),
+    )
+    poodle = ("dog", Through.SYNONYM, "poodle", ("whole",)), ("dog", Through.BROADER, "poodle")
+    assert why_texts(Match(*args) for args in (*found, *poodle)) == [
+        "dog: in the whole photo and the left half", "dog: through poodle, in the whole photo",
+    ]  # fmt: skip
+    said_by_all = Match("dog", Through.TAG, "dog", ("whole", "half-left"))
+    assert len(why_texts([*(Match(*args) for args in found), said_by_all])) == 1
+    says_more = Match("dog", Through.TAG, "dog", ("whole", "half-right"))
+    assert why_texts([*(Match(*args) for args in found), says_more])[-1] == (
+        "dog: as a tag, in the whole photo and the right half"
+    )
+    doubted = Match("dog", Through.WORD, "dog", ("half-top",), doubtful=True)
+    assert len(why_texts([*(Match(*args) for args in found), doubted])) == 2
 
 
 def labels(person):
