@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+_SENTENCE_WORDS = 8
+
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom as fractions of the upright photo, 0 to 1."""
 
@@ -352,7 +354,10 @@ class Query:
     clauses: tuple[Clause, ...] = ()
 
     def __str__(self) -> str:
-        return " ".join(str(clause) for clause in self.clauses)
+        written = " ".join(str(clause) for clause in self.clauses)
+        plain = all(clause == Clause(clause.text) for clause in self.clauses)
+        # So many words side by side may read like a sentence, which would be one description.
+        return f"({written})" if plain and len(self.clauses) >= _SENTENCE_WORDS else written
 
     def __bool__(self) -> bool:
         return bool(self.clauses)

@@ -150,8 +150,9 @@ def _fact(clause: Clause, field: Field, text: str) -> Condition | None:
         return replace(fact, kind=Kind.LIKE, value=clause.text) if clause.text.isdecimal() else None
     if field is Field.ABOUT:
         telling = dict.fromkeys(unit.term for unit in analysis.units(clause.text))
-        about = replace(fact, kind=Kind.ABOUT, terms=tuple(telling), value=clause.text)
-        return about if telling else None
+        if telling:
+            return replace(fact, kind=Kind.ABOUT, terms=tuple(telling), value=clause.text)
+        return Condition(text, Kind.PHRASE, terms, clause.negated) if terms else None
     if field is Field.VIEW and (compound := _compound(clause.text)):
         terms = (compound,)
     if clause.prefix:

@@ -139,3 +139,16 @@ def test_queries_made_by_hand_never_raise(query):
         assert all(condition.terms)
         list(condition.leaves())
     str(query)
+
+
+def test_a_description_of_function_words_is_a_phrase():
+    (condition,) = conditions(parse('about:"to be or not to be"'))
+    assert condition.kind is Kind.PHRASE
+    assert len(condition.terms) == 6
+
+
+def test_many_words_added_one_by_one_do_not_read_back_as_a_description():
+    query = Query()
+    for word in ["dog", "the", "beach", "in", "a", "ball", "on", "the", "sand", "with", "man"]:
+        query = query.adding(Clause(word))
+    assert parse(str(query)) == query
