@@ -74,7 +74,7 @@ def _unknown_words(snapshot: Snapshot, clause: Clause) -> list[str]:
     return [
         token.surface
         for token in analysis.tokenize(clause.text)
-        if len(fold(token.surface)) >= _MIN_LETTERS
+        if _MIN_LETTERS <= len(fold(token.surface)) <= analysis.MAX_WORD
         and fold(token.surface).isalpha()
         and not _is_known(snapshot, token.term)
     ]

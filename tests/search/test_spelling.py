@@ -95,6 +95,14 @@ def optimal_string_alignment(a, b):
 words = st.text(alphabet="abcé𝒳", min_size=1, max_size=8)
 
 
+def test_text_too_long_for_a_word_is_not_looked_at(index, monkeypatch):
+    looked_at = []
+    read = analysis.terms
+    monkeypatch.setattr(analysis, "terms", lambda text: looked_at.append(text) or read(text))
+    assert suggested(index, "x" * 2000) == []
+    assert len(looked_at) < 10
+
+
 @given(words, st.lists(words, max_size=6))
 def test_letters_are_counted_as_by_the_textbook(word, others):
     assert letters_wrong(word, others) == [optimal_string_alignment(word, o) for o in others]
