@@ -9,7 +9,17 @@ from typing import Any
 import click
 
 from photosearch.console import count_text
-from photosearch.domain import Hit, Match, PhotoDetails, SearchResults, Through, display_path
+from photosearch.domain import (
+    Field,
+    Hit,
+    Match,
+    PhotoDetails,
+    Query,
+    SearchResults,
+    Through,
+    display_path,
+)
+from photosearch.search.help import QUERY_HELP
 
 _WHOLE = "whole"
 _NAMED_VIEWS = 3
@@ -87,8 +97,31 @@ def why(matches: Sequence[Match]) -> str:
             note = ", ".join(filter(None, notes))
             where = _in_views(match.views)
             said.append(" ".join(filter(None, (f"({note})" if note else "", where))))
-        parts.append(f"{clause}: {'; '.join(said)}".rstrip(": "))
+        # A description is long, and the words found are in it.
+        shown = Field.ABOUT if clause.startswith(f"{Field.ABOUT}:") else clause
+        parts.append(f"{shown}: {'; '.join(said)}".rstrip(": "))
     return display_path("; ".join(parts))
+
+
+def misread(query: Query) -> list[str]:
+    """Return a sentence for each part of `query` that begins as a field but is searched as words.
+
+    It says what the field takes.
+    """
+    sentences = []
+    for clause in query.clauses:
+        name, _, value = clause.text.partition(":")
+        if clause.field is None and value and name.lower() in set(Field):
+            field = name.lower()
+            # What no: takes is told with has:, its opposite.
+            told = Field.HAS if field == Field.NO else field
+            about = next(about for example, about in QUERY_HELP if example.startswith(f"{told}:"))
+            example = next(example for example, _ in QUERY_HELP if example.startswith(f"{field}:"))
+            sentences.append(
+                f"{display_path(clause.text)} is searched as words. "
+                f"{field}: is written such as {example} ({about})."
+            )
+    return sentences
 
 
 def _in_views(views: Sequence[str]) -> str:

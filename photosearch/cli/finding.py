@@ -62,7 +62,7 @@ def search(
             else {}
         )
         notices = library.notices
-    for notice in notices:
+    for notice in (*notices, *results_text.misread(query)):
         click.echo(f"Note: {notice}", err=True)
     if as_json:
         print_json(results_text.results_json(results, details))
