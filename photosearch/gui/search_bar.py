@@ -16,15 +16,19 @@ from photosearch.gui.completions import Completions
 from photosearch.gui.draft import completed, is_brief, read_draft
 from photosearch.gui.flow_box import FlowBox
 
+_LEAST_PX = 64
+_CURSOR_PX = 16
+
 
 class _Field(QLineEdit):
-    """The text field among the chips."""
+    """The text field among the chips: wants a line of its own when its text needs one."""
 
     def sizeHint(self) -> QSize:
-        return self.minimumSizeHint()
+        wanted = self.fontMetrics().horizontalAdvance(self.text()) + _CURSOR_PX
+        return QSize(max(wanted, _LEAST_PX), HEIGHT_PX)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(96, HEIGHT_PX)
+        return QSize(_LEAST_PX, HEIGHT_PX)
 
 
 class SearchBar(QFrame):
@@ -68,6 +72,7 @@ class SearchBar(QFrame):
         self.help_button.clicked.connect(self.help_wanted)
         self._flow = FlowBox(spacing=6)
         self._flow.add(self._field)
+        self._field.textChanged.connect(self._flow.refresh)
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 7, 8, 7)
         row.setSpacing(6)

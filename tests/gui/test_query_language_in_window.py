@@ -197,6 +197,22 @@ def test_a_long_chip_gives_way_to_its_cross_in_a_narrow_window(paths, folder, op
     assert chip.fontMetrics().horizontalAdvance(words) < chip.cross_rect().left()
 
 
+def test_the_field_takes_a_line_of_its_own_only_for_a_long_text(paths, folder, open_window):
+    fill(paths, folder)
+    person = open_window((740, 500))
+    person.search("dog cat")
+    (dog, _) = person.browse.bar._chips
+    person.wait(lambda: person.field.y() == dog.y())
+    low = person.browse.bar.height()
+    person.type("beside the wide blue sea")
+    person.wait(lambda: person.field.y() > dog.y() and person.browse.bar.height() > low)
+    text_px = person.field.fontMetrics().horizontalAdvance(person.field.text())
+    assert person.field.width() > text_px
+    while person.field.text():
+        person.key(Qt.Key.Key_Escape, widget=person.field)
+    person.wait(lambda: person.browse.bar.height() == low)
+
+
 def test_a_chip_has_no_mnemonic(dressed, qtbot):
     chip = Chip(Clause("R&B"))
     qtbot.addWidget(chip)
