@@ -6,7 +6,9 @@ import threading
 
 import pytest
 from gui_library import PHOTOS, fill
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QCoreApplication, Qt
+from PySide6.QtGui import QHelpEvent
+from PySide6.QtWidgets import QToolTip
 from tiny_clip import write_tiny_clip
 
 from photosearch.domain import Stage
@@ -18,7 +20,6 @@ from photosearch.service import IndexService
 
 SENTENCE = "there is a brown dog that jumps for a frisbee on the grass of a very large meadow"
 OTHER = "there are two dogs that run along a beach beside the sea in the light of the evening"
-CONTROL = Qt.KeyboardModifier.ControlModifier
 
 
 @pytest.mark.parametrize(
@@ -98,6 +99,20 @@ def test_words_answer_first_and_pictures_join_them(dreaming):
     # What was selected is, wherever it is now.
     (row,) = dreaming.browse.view.selected_rows()
     assert model.hit(row).path.name == "frisbee.jpg"
+
+
+def test_a_tooltip_goes_when_another_photo_comes_in_its_place(dreaming):
+    library, view = dreaming.browse.model._library, dreaming.browse.view
+    library.may_answer.clear()
+    dreaming.search(SENTENCE)
+    place = view.visualRect(view.model().index(0, 0)).center()
+    tip = QHelpEvent(QHelpEvent.Type.ToolTip, place, view.viewport().mapToGlobal(place))
+    QCoreApplication.sendEvent(view.viewport(), tip)
+    dreaming.wait(lambda: "frisbee.jpg" in QToolTip.text() and QToolTip.isVisible())
+    library.may_answer.set()
+    dreaming.wait(lambda: dreaming.browse.model.is_fused)
+    # It may take a moment to fade.
+    dreaming.wait(lambda: not QToolTip.isVisible())
 
 
 def test_words_that_are_no_description_are_not_looked_for_in_pictures(dreaming, qtbot):

@@ -248,6 +248,29 @@ def test_nothing_found_offers_to_drop_words(person):
     assert person.browse.stack.currentWidget() is person.browse.view
 
 
+def test_room_for_narrowing_words_is_kept_only_while_one_types(person):
+    person.search("dog")
+    assert person.browse.refine.isVisible()
+    person.type("zebraqqq ")
+    person.settle()
+    assert not person.browse.refine.words
+    assert person.browse.refine.isVisible()
+    person.key(Qt.Key.Key_Return, widget=person.field)
+    person.wait(lambda: not person.browse.refine.isVisible())
+
+
+def test_what_is_said_of_nothing_fits_a_narrow_window(paths, folder, open_window):
+    fill(paths, folder)
+    person = open_window((640, 480))
+    person.search("zebraqqq")
+    page = person.browse.empty.nothing
+    person.wait(lambda: person.browse.stack.currentWidget() is page)
+    viewport = page.viewport()
+    for label in (page.title, page.body):
+        place = label.rect().translated(label.mapTo(viewport, label.rect().topLeft()))
+        assert 0 <= place.left() <= place.right() < viewport.width()
+
+
 def test_the_words_of_the_result_are_shown_on_demand_and_can_be_chosen(person):
     person.search("dog")
     person.click(person.browse.words_button)
