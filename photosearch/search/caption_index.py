@@ -142,8 +142,9 @@ class CaptionIndex:
         """
         snapshot = self._snapshot
         limit, offset = max(0, limit), max(0, offset)
+        wanted = conditions(query)
         with tantivy_errors(self._folder.path):
-            compiled = compile_query(snapshot, conditions(query), evidence_of)
+            compiled = compile_query(snapshot, wanted, evidence_of)
             total, full = snapshot.search(
                 compiled.all_of(), limit, offset, newest_first=not compiled.is_ranked
             )

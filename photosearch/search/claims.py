@@ -9,7 +9,7 @@ granted: in "perhaps watching the game" it is the watching that is unsure.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
@@ -56,16 +56,11 @@ def claims(text: str) -> list[Claim]:
     unsure = unsure_spans(text)
     if not unsure:
         return [Claim(unit, Certainty.SEEN) for unit in units]
-    return [Claim(unit, _certainty(unit, unsure)) for unit in units]
-
-
-def _certainty(unit: analysis.Unit, unsure: Sequence[Span]) -> Certainty:
-    certainty = Certainty.SEEN
-    for span in unsure:
-        # Of a compound its last word tells, the head.
-        if span.start < unit.end <= span.end and span.certainty < certainty:
-            certainty = span.certainty
-    return certainty
+    certainties = bytearray([Certainty.SEEN]) * len(text)
+    for span in sorted(unsure, key=lambda span: -span.certainty):
+        certainties[span.start : span.end] = bytes([span.certainty]) * (span.end - span.start)
+    # Of a compound its last word tells, the head.
+    return [Claim(unit, Certainty(certainties[unit.end - 1])) for unit in units]
 
 
 def written(text: str) -> list[str]:
@@ -240,6 +235,8 @@ stuffing swing thing topping wedding wing wiring writing
 )
 _LONGEST_DENIED = 6
 _LONGEST_LIST_ITEM = 3
+_REACH = 500
+"""Characters of a sentence that a cue may bear on; without, a text of cues alone takes minutes."""
 
 
 def _may_have_cue(text: str) -> bool:
@@ -264,15 +261,16 @@ def _cues(text: str, start: int, end: int) -> Iterator[re.Match[str]]:
 def _sentence_spans(text: str, start: int, end: int) -> Iterator[Span]:
     """Yield what the cues in `text[start:end]`, one sentence in small letters, make unsure."""
     for cue in _cues(text, start, end):
+        until = min(end, cue.end() + _REACH)
         match cue.lastgroup:
             case "deny":
-                yield from _denied(text, cue.end(), end)
+                yield from _denied(text, cue.end(), until)
             case "back":
-                yield from _denied_before(text, start, cue.start())
+                yield from _denied_before(text, max(start, cue.start() - _REACH), cue.start())
             case "doubt":
-                yield from _unsure(text, cue.end(), end, Certainty.DOUBTFUL)
+                yield from _unsure(text, cue.end(), until, Certainty.DOUBTFUL)
             case "hedge":
-                yield from _unsure(text, cue.end(), end, Certainty.HEDGED)
+                yield from _unsure(text, cue.end(), until, Certainty.HEDGED)
 
 
 def _denied(text: str, start: int, end: int) -> Iterator[Span]:

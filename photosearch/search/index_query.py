@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -14,7 +13,7 @@ from tantivy import FieldType, Occur
 from photosearch.domain import Field
 from photosearch.search import analysis
 from photosearch.search.conditions import Condition, Kind
-from photosearch.search.index_document import despaced, fact_term, newest_key
+from photosearch.search.index_document import fact_term, newest_key
 from photosearch.search.snapshot import Snapshot, boolean, constant
 
 EvidenceOf = Callable[[int], Mapping[str, int]]
@@ -172,7 +171,7 @@ class _Compiler:
         return boolean(Occur.Should, groups)
 
     def _beginning(self, folded: str) -> tantivy.Query:
-        pattern = _literal(despaced(folded)) + ".*"
+        pattern = folded + ".*"  # folded words hold nothing that a regular expression heeds
         regex = tantivy.Query.regex_query
         fields = [regex(self._schema, name, pattern) for name in ("forms", "evidence")]
         return constant(boolean(Occur.Should, fields), 1.0)
@@ -204,7 +203,7 @@ class _Compiler:
         beginning = fact_term(name, condition.value)
         if terms:
             return tantivy.Query.phrase_prefix_query(self._schema, "facts", [*terms, beginning])
-        return tantivy.Query.regex_query(self._schema, "facts", _literal(beginning) + ".*")
+        return tantivy.Query.regex_query(self._schema, "facts", beginning + ".*")
 
     def _about(self, condition: Condition) -> tantivy.Query:
         """Match what has some of a description's words: as written, in pairs, and by evidence."""
@@ -274,8 +273,3 @@ def _most_terms(condition: Condition) -> int:
 
 def _facts(name: Field, terms: Sequence[str]) -> list[str]:
     return [fact_term(name, term) for term in terms]
-
-
-def _literal(text: str) -> str:
-    """Return a regular expression of Tantivy's that matches `text`."""
-    return re.sub(r"([^\w\x1d\x1f])", r"\\\1", text)
