@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -152,6 +153,12 @@ class ClipModel:
             settings = open_clip.transform.PreprocessCfg(**network.visual.preprocess_cfg)
             preprocess = open_clip.transform.image_transform_v2(settings, is_train=False)
             tokenize = open_clip.get_tokenizer(name)
+        except pickle.UnpicklingError as error:
+            # torch would have people read such a file in a way that runs what is in it.
+            raise ModelError(
+                f"The CLIP checkpoint {display_path(checkpoint)} holds no weights that can be "
+                "loaded. Take another file, or a folder as open_clip saves it."
+            ) from error
         # Damaged weights raise nearly anything.
         except Exception as error:
             raise ModelError(

@@ -84,3 +84,11 @@ def test_a_checkpoint_that_is_none_is_named(tiny, tmp_path):
     (tmp_path / "open_clip_model.bin").write_bytes(b"cut off")
     with pytest.raises(ModelError, match="can't be loaded"):
         ClipModel.load("", tmp_path, threads=1)
+
+
+def test_a_file_that_holds_no_weights_says_so_and_nothing_of_torch(clip, tmp_path):
+    weights = tmp_path / "weights.pt"
+    weights.write_text("x\n")
+    with pytest.raises(ModelError, match="holds no weights that can be loaded") as caught:
+        ClipModel.load("ViT-B-32", weights, threads=1)
+    assert "torch" not in str(caught.value)
