@@ -14,7 +14,7 @@ import re
 import struct
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -22,7 +22,8 @@ from pathlib import Path
 import snowballstemmer
 
 from photosearch import paths
-from photosearch.domain import Through
+from photosearch.domain import Through, display_path
+from photosearch.errors import UnavailableError
 
 SPACE = "\x1d"
 """Joins the words of a compound in its term. It sorts before all letters and digits."""
@@ -111,13 +112,25 @@ class _Table:
     """The mapped file: its terms, and arrays by name."""
 
     def __init__(self, path: Path) -> None:
+        try:
+            self._open(path)
+        # Tables that are cut off or none at all raise KeyError, TypeError, struct.error, …
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, struct.error) as error:
+            raise UnavailableError(
+                f"The dictionary {display_path(path)} is missing or damaged ({error}). "
+                "Please install photosearch anew."
+            ) from error
+
+    def _open(self, path: Path) -> None:
         with path.open("rb") as file:
             mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         if mapped[: len(MAGIC)] != MAGIC:
-            raise ValueError(f"{path} is no lexicon")
+            raise ValueError("it is no lexicon")
         (size,) = struct.unpack_from("<I", mapped, len(MAGIC))
         start = len(MAGIC) + 4 + size
         header = json.loads(bytes(mapped[len(MAGIC) + 4 : start]))
+        if start + max(at + length for _, at, length in header.values()) > len(mapped):
+            raise ValueError("it is cut off")
         self._arrays = {
             name: mapped[start + at : start + at + length].cast(code)
             for name, (code, at, length) in header.items()
@@ -157,7 +170,7 @@ class Lexicon:
     """Read-only; safe to share among threads."""
 
     def __init__(self, path: Path) -> None:
-        """Map the table at `path`; it stays open."""
+        """Map the table at `path`; it stays open. UnavailableError if it is no whole one."""
         self._table = _Table(path)
         self._find = lru_cache(maxsize=1 << 16)(self._table.find)
         self._senses = lru_cache(maxsize=1 << 14)(self._load_senses)
@@ -211,15 +224,6 @@ class Lexicon:
         if known is None:
             known = self._compounds[first] = self._load_compounds(first)
         return known
-
-    def compound_length(self, base_forms: Sequence[str], at: int) -> int:
-        """Return how many words the longest compound has that begins at `at`, 0 for none."""
-        if at + 1 >= len(base_forms):
-            return 0
-        for rest, _ in self.compounds_from(base_forms[at]).get(base_forms[at + 1], ()):
-            if tuple(base_forms[at + 2 : at + 2 + len(rest)]) == rest:
-                return 2 + len(rest)
-        return 0
 
     def is_idiom(self, compound: str) -> bool:
         """Return whether a compound is not what its head says: a hot dog is no dog."""

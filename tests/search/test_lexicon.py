@@ -3,6 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from photosearch.domain import Through
+from photosearch.errors import UnavailableError
+from photosearch.paths import resource
+from photosearch.search.analysis import first_compound
 from photosearch.search.lexicon import SPACE, Lexicon, lexicon
 
 
@@ -47,7 +50,7 @@ def test_any_text_may_be_asked_for(text):
     lexicon().relations(text, {text, "dog"})
     lexicon().kinds(text)
     assert not lexicon().is_idiom(text) or text in lexicon()
-    assert lexicon().compound_length([text, text], 0) in (0, 2)
+    assert all(second and rests for second, rests in lexicon().compounds_from(text).items())
 
 
 @pytest.mark.parametrize(
@@ -131,13 +134,13 @@ def test_other_compounds_are(compound):
     "words", ["white house", "yellow jacket", "young man", "piece of cake", "new york", "the dog"]
 )
 def test_what_is_no_compound(words):
-    assert lexicon().compound_length(list(map(lexicon().base_form, words.split())), 0) == 0
+    assert first_compound(words.split()) == (0, "")
 
 
 def test_the_longest_compound_counts():
-    assert lexicon().compound_length("a hot dog bun".split(), 1) == 2  # noqa: SIM905
-    assert lexicon().compound_length("hot air balloon".split(), 0) == 3  # noqa: SIM905
-    assert lexicon().compound_length(["hot"], 0) == 0
+    assert first_compound(["hot", "dog", "bun"]) == (2, term("hot dog"))
+    assert first_compound(["hot", "air", "balloon"]) == (3, term("hot air balloon"))
+    assert first_compound(["hot"]) == (0, "")
 
 
 def test_kinds_to_fall_back_on():
@@ -147,11 +150,21 @@ def test_kinds_to_fall_back_on():
     assert lexicon().kinds("frobnicator") == ()
 
 
+@pytest.mark.parametrize("size", [0, 4, 8, 10, 40, 5_000, 100_000, 3_000_000, -1])
+def test_a_lexicon_that_is_cut_off_is_refused(tmp_path, size):
+    path = tmp_path / "wordnet.lex"
+    path.write_bytes(resource("lexicon", "wordnet.lex").read_bytes()[:size])
+    with pytest.raises(UnavailableError, match=r"dictionary .*wordnet\.lex.* install"):
+        Lexicon(path)
+
+
 def test_a_file_that_is_no_lexicon_is_refused(tmp_path):
     path = tmp_path / "wordnet.lex"
     path.write_bytes(b"something else")
-    with pytest.raises(ValueError, match="no lexicon"):
+    with pytest.raises(UnavailableError, match="no lexicon"):
         Lexicon(path)
+    with pytest.raises(UnavailableError, match="missing"):
+        Lexicon(tmp_path / "none.lex")
 
 
 def test_base_forms_are_their_own():
