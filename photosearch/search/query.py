@@ -23,7 +23,7 @@ MAX_NESTING = 8
 """Groups in groups; what is deeper is left out."""
 
 # Of a text without operators: people who list keywords leave the function words out.
-_MIN_CONTENT_WORDS = 5
+_MIN_CONTENT_WORDS = 4
 _MIN_FUNCTION_WORDS = 3
 _MIN_FUNCTION_SHARE = 0.25
 
