@@ -89,7 +89,7 @@ def _values(
             snapshot, compiled, fact_beginning(known, beginning), 4 * limit
         ):
             value = spaced(form.rpartition(SEPARATOR)[2])
-            counts[value] = max(count, counts.get(value, 0))
+            counts[value] = min(max(count, counts.get(value, 0)), snapshot.photo_count)
         if field is Field.NO:
             total = snapshot.count(compiled.all_of())
             counts = {value: total - having for value, having in counts.items()}
