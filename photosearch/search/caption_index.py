@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -24,7 +24,7 @@ from photosearch.search.conditions import conditions
 from photosearch.search.index_document import SCHEMA_VERSION, key_id, make_schema
 from photosearch.search.index_errors import tantivy_errors
 from photosearch.search.index_folder import IndexDamagedError, IndexFolder
-from photosearch.search.index_query import Compiled, EvidenceOf, compile_query
+from photosearch.search.index_query import Compiled, EvidenceOf, compile_query, no_evidence
 from photosearch.search.index_writer import IndexWriter
 from photosearch.search.refine import refinements
 from photosearch.search.related import associates, search_related
@@ -61,10 +61,6 @@ class IndexResults:
     related_total: int = 0
     refine: tuple[TermCount, ...] = ()
     refine_is_estimate: bool = False
-
-
-def _no_evidence(_photo_id: int) -> Mapping[str, int]:
-    return {}
 
 
 class CaptionIndex:
@@ -130,7 +126,7 @@ class CaptionIndex:
         offset: int = 0,
         refine: int = 0,
         related: int = 0,
-        evidence_of: EvidenceOf = _no_evidence,
+        evidence_of: EvidenceOf = no_evidence,
     ) -> IndexResults:
         """Return the photos that match all of `query`, best first, then those that match a part.
 
@@ -189,7 +185,7 @@ class CaptionIndex:
         """Count, exactly, the photos that match all of `query` by content word."""
         snapshot = self._snapshot
         with tantivy_errors(self._folder.path):
-            compiled = compile_query(snapshot, conditions(query), _no_evidence)
+            compiled = compile_query(snapshot, conditions(query), no_evidence)
             found = snapshot.searcher.terms_with_prefix("keys", "", compiled.all_of(), limit)
             return [TermCount(snapshot.word(key_id(key)).shown, count) for key, count in found]
 
@@ -200,7 +196,7 @@ class CaptionIndex:
         """
         snapshot = self._snapshot
         with tantivy_errors(self._folder.path):
-            compiled = compile_query(snapshot, conditions(query), _no_evidence)
+            compiled = compile_query(snapshot, conditions(query), no_evidence)
             return completions(snapshot, compiled, beginning, limit)
 
     def suggest(self, query: Query, limit: int = 3) -> tuple[Query, ...]:
@@ -211,7 +207,7 @@ class CaptionIndex:
                 query,
                 snapshot,
                 lambda other: snapshot.count(
-                    compile_query(snapshot, conditions(other), _no_evidence).all_of()
+                    compile_query(snapshot, conditions(other), no_evidence).all_of()
                 ),
                 limit,
             )

@@ -19,6 +19,12 @@ from photosearch.search.snapshot import Snapshot, boolean, constant
 EvidenceOf = Callable[[int], Mapping[str, int]]
 """Returns the terms of a photo and their strengths; empty for one that is not there."""
 
+
+def no_evidence(_photo_id: int) -> Mapping[str, int]:
+    """Know no photo: for what asks for none to be like it."""
+    return {}
+
+
 LIKE_TERMS = 25
 """So many of a photo's words tell what is like it."""
 

@@ -1,4 +1,5 @@
 import pytest
+from indexed_photos import indexed
 
 from photosearch.domain import Query, TermCount
 from photosearch.search import analysis
@@ -100,3 +101,19 @@ def test_the_whole_library_has_words_to_begin_with(make_index):
 
 def test_nothing_found_offers_nothing(make_index):
     assert offered(make_index(["dog ball"] * 5), "zebra") == []
+
+
+def test_a_word_counts_all_photos_that_it_finds(tmp_path):
+    field = ["A dog in a field.", "A cow in a field. The animal eats."] * 3 + ["A field."] * 4
+    index = indexed(tmp_path, dict(enumerate([*field, *["A kitchen."] * 9], 1)))
+    found = index.search(parse("field"), refine=12)
+    counts = {word.word: word.count for word in found.refine}
+    assert counts["animal"] == index.search(parse("field animal")).total == 6
+
+
+def test_a_word_that_finds_all_of_the_result_is_not_offered(tmp_path):
+    field = ["A dog in a field.", "A giraffe in a field. The animal eats."] * 3
+    index = indexed(tmp_path, dict(enumerate([*field, *["A kitchen."] * 9], 1)))
+    assert index.search(parse("field animal")).total == 6
+    assert set(offered(index, "field")) >= {"dog", "giraffe"}
+    assert "animal" not in offered(index, "field")
