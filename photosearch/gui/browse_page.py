@@ -160,7 +160,9 @@ class BrowsePage(QWidget):
     def _connect(self) -> None:
         self.bar.changed.connect(self._on_changed)
         self.bar.entered.connect(self._on_entered)
-        self.bar.completion_wanted.connect(lambda word: self.model.complete(word, self.bar.offer))
+        self.bar.completion_wanted.connect(
+            lambda word, pair: self.model.complete(word, pair, self.bar.offer)
+        )
         self.bar.left.connect(self._to_grid)
         self.empty.add_folder_wanted.connect(self.add_folder_wanted)
         self.empty.dropped.connect(self._drop)

@@ -10,6 +10,7 @@ from photosearch.domain import Field
 _QUOTES = frozenset('"“”„‟«»＂')
 _BREAKS = frozenset(" \t\u3000()（）|｜")
 _PIECE = re.compile(rf"(?:[^\s{''.join(_QUOTES)}]|[{''.join(_QUOTES)}][^{''.join(_QUOTES)}]*.?)+")
+_WORD_BEFORE = re.compile(r"(?<![^\s(])\w+ +(?P<last>\w+)$")
 _FEW_WORDS = 3
 _OPEN_FIELD = re.compile(rf'(?:^|(?<=[\s(]))-?(?:{"|".join(Field)}):"?$', re.IGNORECASE)
 
@@ -33,6 +34,19 @@ class Draft:
         """The word that is being typed, a field's quotes left out."""
         typed = self.text[self.start :]
         return "".join(ch for ch in typed if ch not in _QUOTES) if self.valued else typed
+
+    @property
+    def pair(self) -> str:
+        """The plain word before the one that is being typed and that, which may be a compound."""
+        return self.text[self.pair_start :] if self.pair_start < self.start else ""
+
+    @property
+    def pair_start(self) -> int:
+        """Where `pair` begins; `start` where there is none."""
+        found = (
+            None if self.quoted or self.start == len(self.text) else _WORD_BEFORE.search(self.text)
+        )
+        return found.start() if found and found["last"] == self.text[self.start :] else self.start
 
     @property
     def is_open(self) -> bool:
@@ -69,11 +83,17 @@ def without_open_field(text: str) -> str:
 
 
 def completed(text: str, cursor: int, word: str) -> tuple[str, int]:
-    """Return `text` with the word at `cursor` replaced by `word`, and the cursor behind it."""
+    """Return `text` with the word at `cursor` replaced by `word`, and the cursor behind it.
+
+    A compound that begins like the last two words takes the place of both.
+    """
     draft = read_draft(text[:cursor])
+    bare = "".join(ch for ch in word if ch not in _QUOTES)
+    is_pair = draft.pair and bare.casefold().startswith(" ".join(draft.pair.casefold().split()))
+    start = draft.pair_start if is_pair else draft.start
     end = cursor
     while end < len(text) and text[end] not in _BREAKS and text[end] not in _QUOTES:
         end += 1
     if draft.valued and text[end : end + 1] in _QUOTES:
         end += 1
-    return text[: draft.start] + word + text[end:], draft.start + len(word)
+    return text[:start] + word + text[end:], start + len(word)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _KEPT_PAGES = 40
 _DEBOUNCE_MS = 15
 _SETTLED_MS = 400
+_COMPLETIONS = 8
+_COMPOUNDS = 3
 
 HIT_ROLE = Qt.ItemDataRole.UserRole
 _Index = QModelIndex | QPersistentModelIndex
@@ -322,16 +324,22 @@ class ResultsModel(QAbstractListModel):
 
         self._background.submit(find, on_done, channel="fetch", lane=source.lane)
 
-    def complete(self, word: str, on_done: Callable[[list[TermCount]], None]) -> None:
-        """Call `on_done` with completions of `word` within the chips' result."""
+    def complete(self, word: str, pair: str, on_done: Callable[[list[TermCount]], None]) -> None:
+        """Call `on_done` with completions of `word` within the chips' result.
+
+        Before them come those of `pair`, the last two words, which may be a compound.
+        """
         if not word:
             self._background.cancel("complete")
             on_done([])
             return
         query = Query(self._asked[0])
-        self._background.submit(
-            lambda: self._library.complete(word, query), on_done, channel="complete"
-        )
+
+        def find() -> list[TermCount]:
+            compounds = self._library.complete(pair, query, limit=_COMPOUNDS) if pair else []
+            return (compounds + self._library.complete(word, query))[:_COMPLETIONS]
+
+        self._background.submit(find, on_done, channel="complete")
 
     def read(self, draft: str, on_done: Callable[[list[Clause]], None]) -> None:
         """Call `on_done` with the clauses that `draft` means, its last word completed as shown."""

@@ -38,8 +38,8 @@ class SearchBar(QFrame):
     """The query is another; True when the chips changed, False when only the text did."""
     entered = Signal(str)
     """Enter, or a comma after few words: this text is to become chips."""
-    completion_wanted = Signal(str)
-    """The word that is being typed, or nothing."""
+    completion_wanted = Signal(str, str)
+    """The word that is being typed, or nothing; and the last two words, if they are plain ones."""
     name_wanted = Signal(int)
     """A photo whose name is not known is to be shown by it: call `set_name`."""
     help_wanted = Signal()
@@ -180,8 +180,9 @@ class SearchBar(QFrame):
             self._completions.chosen.connect(self._complete)
         self._completions.offer(terms if self._field.hasFocus() else (), self._field)
 
-    def _typed_word(self) -> str:
-        return read_draft(self._field.text()[: self._field.cursorPosition()]).word
+    def _want_completions(self) -> None:
+        draft = read_draft(self._field.text()[: self._field.cursorPosition()])
+        self.completion_wanted.emit(draft.word, draft.pair)
 
     def _complete(self, word: str) -> None:
         cursor = self._field.cursorPosition()
@@ -210,7 +211,7 @@ class SearchBar(QFrame):
             self.left.emit()
 
     def _hide_completions(self) -> None:
-        self.completion_wanted.emit("")
+        self.completion_wanted.emit("", "")
         if self._completions is not None:
             self._completions.hide()
 
@@ -223,7 +224,7 @@ class SearchBar(QFrame):
                 self._enter()
             return
         self._tell(False)
-        self.completion_wanted.emit(self._typed_word())
+        self._want_completions()
 
     def _tell(self, chips_changed: bool) -> None:
         self._show_state()

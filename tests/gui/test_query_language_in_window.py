@@ -81,6 +81,10 @@ def test_a_field_without_a_value_is_not_searched_for(typed, searched):
         ("-fr", 3, "frisbee", "-frisbee"),
         ('x in:"New Y" z', 11, 'in:"New York"', 'x in:"New York" z'),
         ("(cat OR do", 10, "dog", "(cat OR dog"),
+        ("a Hot d", 7, '"hot dog"', 'a "hot dog"'),
+        ("hot d", 5, "dog", "hot dog"),
+        ("(hot d", 6, '"hot dog"', '("hot dog"'),
+        ('"hot d', 6, "dog", '"hot dog'),
     ],
 )
 def test_completing_replaces_the_word_at_the_cursor(typed, cursor, word, expected):
