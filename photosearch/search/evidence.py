@@ -22,7 +22,7 @@ from photosearch.search.claims import Certainty, claims, written
 from photosearch.search.lexicon import Relation
 from photosearch.search.lexicon import lexicon as shipped_lexicon
 
-VERSION = 1
+VERSION = 2
 """Raise it with every change of what speaks for a term, or how much: indexes are then rebuilt."""
 
 WHOLE = "whole"
@@ -322,7 +322,8 @@ def _tag_mentions(caption: Caption, weights: Weights) -> Iterator[Mention]:
         for name, part in names:
             weight = weights.weight(max(1.0, weights.tag * tag.score * part))
             units = analysis.units(name)
-            entailing = _entailing(units)
+            # A baby bed is a bed, and no baby.
+            entailing = _entailing([unit for unit in units if unit.end == units[-1].end])
             for unit in units:
                 yield Mention(
                     unit.term,

@@ -152,6 +152,12 @@ def test_other_names_of_tags_are_found_and_weigh_less():
     assert shown(found) == {"sax"}
 
 
+def test_what_a_tag_only_describes_by_entails_nothing():
+    found = of(tagged(Tag("baby bed", 0.9)))
+    assert found.sure.keys() >= {"baby", "bed", "furniture"}
+    assert "person" not in found.sure
+
+
 def test_tags_are_shown_whole():
     assert shown(of(tagged(Tag("traffic light", 0.8)))) == {"traffic light"}
 
