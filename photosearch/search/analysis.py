@@ -163,6 +163,11 @@ def first_compound(words: Sequence[str]) -> tuple[int, str]:
     return found[0].term.count(SPACE) + 1, found[0].term
 
 
+def spaced(word: str) -> str:
+    """Return a word of several parts as people write it."""
+    return word.replace(SPACE, " ")
+
+
 def is_stop_word(surface: str) -> bool:
     """Return whether `surface` is a function word, which queries and chips ignore."""
     return _analyse(surface[:MAX_WORD]).is_stop_word

@@ -10,13 +10,7 @@ import tantivy
 from photosearch.domain import Clause, Field, TermCount, Through
 from photosearch.search import analysis
 from photosearch.search.folding import fold
-from photosearch.search.index_document import (
-    SEPARATOR,
-    despaced,
-    fact_beginning,
-    key_id,
-    spaced,
-)
+from photosearch.search.index_document import SEPARATOR, fact_beginning, key_id
 from photosearch.search.index_query import Compiled
 from photosearch.search.lexicon import lexicon
 from photosearch.search.snapshot import Snapshot
@@ -47,12 +41,12 @@ def completions(
 
 def _words(snapshot: Snapshot, compiled: Compiled, folded: str, limit: int) -> list[TermCount]:
     """Return words that begin so, each once for all its forms, with the photos of all of them."""
-    found = _beginning(snapshot, compiled, despaced(folded), 4 * limit + len(compiled.own))
+    found = _beginning(snapshot, compiled, folded, 4 * limit + len(compiled.own))
     surfaces: dict[str, dict[str, int]] = defaultdict(dict)
     for form, count in found:
         _, key, shown = form.split(SEPARATOR)
         if key not in compiled.own:
-            surfaces[key][spaced(shown)] = count
+            surfaces[key][analysis.spaced(shown)] = count
     words = [
         TermCount(analysis.display_form(forms), _having(snapshot, compiled, key))
         for key, forms in list(surfaces.items())[:limit]
@@ -88,7 +82,7 @@ def _values(
         for form, count in _beginning(
             snapshot, compiled, fact_beginning(known, beginning), 4 * limit
         ):
-            value = spaced(form.rpartition(SEPARATOR)[2])
+            value = analysis.spaced(form.rpartition(SEPARATOR)[2])
             counts[value] = min(max(count, counts.get(value, 0)), snapshot.photo_count)
         if field is Field.NO:
             total = snapshot.count(compiled.all_of())

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from itertools import takewhile
 
 from photosearch.domain import Clause, Field, Query
 from photosearch.search import analysis
 from photosearch.search.lexicon import lexicon
+from photosearch.search.query import MAX_CLAUSES, with_compounds
 from photosearch.search.values import date_range, file_formats, knowable, stars_range
 
-MAX_CONDITIONS = 64
-"""More than anybody means; pasted books are cut here, so that no query takes seconds."""
 MAX_PHRASE_WORDS = 64
-MAX_COMPOUND_WORDS = 5
 
 
 class Kind(Enum):
@@ -83,7 +80,7 @@ def conditions(query: Query) -> list[Condition]:
     """
     found = [
         (_is_ignorable(clause), condition)
-        for clause in _joined(query.clauses[:MAX_CONDITIONS])
+        for clause in with_compounds(query.clauses[:MAX_CLAUSES])
         for condition in [_condition(clause)]
         if condition is not None
     ]
@@ -163,24 +160,6 @@ def _fact(clause: Clause, field: Field, text: str) -> Condition | None:
 
 def _last_folded(text: str) -> str:
     return analysis.fold(analysis.tokenize(text)[-1].surface)
-
-
-def _joined(clauses: Sequence[Clause]) -> list[Clause]:
-    """Return the clauses with adjacent plain words that are a compound made one phrase."""
-    joined: list[Clause] = []
-    at = 0
-    while at < len(clauses):
-        run = takewhile(_is_one_word, clauses[at : at + MAX_COMPOUND_WORDS])
-        length, _ = analysis.first_compound([clause.text for clause in run])
-        length = max(1, length)
-        words = clauses[at : at + length]
-        joined.append(words[0] if length == 1 else Clause(" ".join(c.text for c in words)))
-        at += length
-    return joined
-
-
-def _is_one_word(clause: Clause) -> bool:
-    return clause == Clause(clause.text) and len(analysis.terms(clause.text)) == 1
 
 
 def _compound(text: str) -> str:

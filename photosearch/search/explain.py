@@ -87,7 +87,7 @@ class _Reader:
         return found or [
             _Reason(
                 Through.BROADER,
-                word.shown.replace(analysis.SPACE, " "),
+                analysis.spaced(word.shown),
                 caption.view,
                 doubtful=True,
             )
@@ -118,8 +118,8 @@ class _Reader:
         for caption in self._photo.captions:
             through = Through.TAG if caption.tags else Through.WORD
             for word in shown_words(caption):
-                if analysis.fold(spaced := _spaced(word)).startswith(folded):
-                    found.append(_Reason(through, spaced, caption.view))
+                if analysis.fold(word.shown).startswith(folded):
+                    found.append(_Reason(through, analysis.spaced(word.shown), caption.view))
         known = {reason.found for reason in found}
         return found + [
             reason
@@ -180,10 +180,6 @@ class _Reader:
         for reason in self._evidence(lambda term: term in small and is_wanted(term), asked):
             if reason.view and reason.view != WHOLE:
                 yield reason
-
-
-def _spaced(word: analysis.Word) -> str:
-    return word.shown.replace(analysis.SPACE, " ")
 
 
 def _said(mention: Mention, asked: str) -> _Reason:
@@ -309,7 +305,7 @@ def count_words(captions: Sequence[Caption]) -> list[TermCount]:
     surfaces: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for caption in captions:
         for word in shown_words(caption):
-            surfaces[word.key][_spaced(word).lower()] += 1
+            surfaces[word.key][analysis.spaced(word.shown).lower()] += 1
     counts = [
         TermCount(analysis.display_form(forms), sum(forms.values())) for forms in surfaces.values()
     ]

@@ -77,10 +77,7 @@ def make_document(photo: PhotoDocument) -> tantivy.Document:
     )
     document.add_text(
         "forms",
-        " ".join(
-            SEPARATOR.join((despaced(fold(spaced(word.shown))), word.key, word.shown))
-            for word in photo.words
-        ),
+        " ".join(SEPARATOR.join((fold(word.shown), word.key, word.shown)) for word in photo.words),
     )
     for name, values in photo.facts.items():
         for value in values:
@@ -110,7 +107,7 @@ def fact_term(name: Field, term: str) -> str:
 
 def fact_beginning(name: Field, beginning: str) -> str:
     """Return what the forms of such values of a field begin with of which a word begins so."""
-    return f"{SEPARATOR}{name}{SEPARATOR}{despaced(fold(beginning)[: analysis.MAX_WORD])}"
+    return f"{SEPARATOR}{name}{SEPARATOR}{fold(beginning)[: analysis.MAX_WORD]}"
 
 
 def _value_forms(name: Field, value: str) -> list[str]:
@@ -123,18 +120,8 @@ def _value_forms(name: Field, value: str) -> list[str]:
         shown = " ".join(part.encode(errors="replace").decode().split())
         for token in analysis.tokenize(shown)[:_WORDS_OF_VALUE]:
             beginning = fact_beginning(name, shown[token.start :])
-            forms.append(f"{beginning}{SEPARATOR}{despaced(shown)}")
+            forms.append(f"{beginning}{SEPARATOR}{shown.replace(' ', analysis.SPACE)}")
     return forms
-
-
-def spaced(word: str) -> str:
-    """Return a word of several parts as people write it."""
-    return word.replace(analysis.SPACE, " ")
-
-
-def despaced(word: str) -> str:
-    """Return a word as it stands in the index, which splits at spaces."""
-    return word.replace(" ", analysis.SPACE)
 
 
 def newest_key(taken_at: float, photo_id: int = 0) -> int:

@@ -83,6 +83,22 @@ def requoted(argument: str) -> str:
     return f'{argument[:at]}"{argument[at:]}"'
 
 
+def with_compounds(clauses: Sequence[Clause]) -> list[Clause]:
+    """Make one phrase of words side by side that are one thing: "hot dog"."""
+    joined: list[Clause] = []
+    at = 0
+    while at < len(clauses):
+        words = [c.text for c in takewhile(_is_one_word, clauses[at : at + MAX_COMPOUND_WORDS])]
+        length, _ = analysis.first_compound(words)
+        joined.append(Clause(" ".join(words[:length])) if length else clauses[at])
+        at += max(1, length)
+    return joined
+
+
+def _is_one_word(clause: Clause) -> bool:
+    return clause == Clause(clause.text) and len(analysis.terms(clause.text)) == 1
+
+
 class _Parser:
     """Reads a cleaned text once, from left to right."""
 
@@ -283,7 +299,7 @@ def _alternatives(sides: Iterable[Sequence[Query]]) -> Query:
 def _query(clauses: Iterable[Clause]) -> Query:
     now = tuple(clauses)
     # What is said twice may have stood between two words of a compound.
-    while (joined := tuple(dict.fromkeys(_compounds_joined(now)))) != now:
+    while (joined := tuple(dict.fromkeys(with_compounds(now)))) != now:
         now = joined
     return Query(now)
 
@@ -296,29 +312,10 @@ def _compounded(units: Sequence[Query]) -> list[Query]:
         if len(unit.clauses) == 1:
             words.append(unit.clauses[0])
             continue
-        found += (Query((clause,)) for clause in _compounds_joined(words))
+        found += (Query((clause,)) for clause in with_compounds(words))
         words.clear()
         found += (unit,) if unit else ()
     return found
-
-
-def _compounds_joined(clauses: Sequence[Clause]) -> list[Clause]:
-    """Make one phrase of words side by side that are one thing: "hot dog"."""
-    joined: list[Clause] = []
-    at = 0
-    while at < len(clauses):
-        words = [c.text for c in takewhile(_is_one_word, clauses[at : at + MAX_COMPOUND_WORDS])]
-        length, _ = analysis.first_compound(words)
-        if length:
-            joined.append(Clause(" ".join(clause.text for clause in clauses[at : at + length])))
-        else:
-            joined.append(clauses[at])
-        at += max(1, length)
-    return joined
-
-
-def _is_one_word(clause: Clause) -> bool:
-    return clause == Clause(clause.text) and len(analysis.terms(clause.text)) == 1
 
 
 def _group(queries: Iterable[Query], negated: bool = False) -> tuple[Clause, ...]:

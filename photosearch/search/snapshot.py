@@ -10,7 +10,7 @@ import tantivy
 from tantivy import Occur
 
 from photosearch.search import analysis
-from photosearch.search.index_document import SEPARATOR, id_text, spaced
+from photosearch.search.index_document import SEPARATOR, id_text
 
 Scored = tuple[float, tantivy.DocAddress]
 
@@ -74,7 +74,7 @@ class Snapshot:
             # Two words may share a number: the commonest gives its key, too.
             shown = analysis.display_form(forms)
             key = next(key for _, key, form in parts if form == shown)
-            word = self.words[number] = analysis.Word(key, spaced(shown))
+            word = self.words[number] = analysis.Word(key, analysis.spaced(shown))
         return word
 
 

@@ -11,7 +11,7 @@ import tantivy
 from photosearch.domain import Clause, Query
 from photosearch.search import analysis
 from photosearch.search.folding import fold
-from photosearch.search.index_document import SEPARATOR, despaced, spaced
+from photosearch.search.index_document import SEPARATOR
 from photosearch.search.lexicon import lexicon
 from photosearch.search.snapshot import Snapshot
 
@@ -140,7 +140,7 @@ def _alike(snapshot: Snapshot, word: str) -> list[_Spelling]:
 
     The first letter counts as right, unless it is one too many or the first two are exchanged.
     """
-    folded = despaced(fold(word))
+    folded = fold(word)
     is_word = analysis.terms(word)[0] in lexicon()
     reach = 1 if len(folded) <= SHORT_WORD or is_word else 2
     counts: dict[str, int] = {}
@@ -152,7 +152,7 @@ def _alike(snapshot: Snapshot, word: str) -> list[_Spelling]:
     for (form, key, shown), count, letters in zip(forms, counts.values(), wrong, strict=True):
         if letters <= reach:
             slips = letters + (form[0] != folded[0])
-            close.append((_cost(count, slips), spaced(shown), slips, key))
+            close.append((_cost(count, slips), analysis.spaced(shown), slips, key))
     words: dict[str, _Spelling] = {}
     for _, shown, slips, key in sorted(close):
         words.setdefault(key, _Spelling(shown, slips))

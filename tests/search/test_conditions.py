@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from photosearch.domain import Clause, Field, Query
 from photosearch.search import analysis
-from photosearch.search.conditions import MAX_CONDITIONS, MAX_PHRASE_WORDS, Kind, conditions
-from photosearch.search.query import parse
+from photosearch.search.conditions import MAX_PHRASE_WORDS, Kind, conditions
+from photosearch.search.query import MAX_CLAUSES, parse
 
 
 def only(text):
@@ -106,8 +106,8 @@ def test_the_clause_is_named_as_it_is_written_without_its_sign():
 
 
 def test_what_is_asked_is_bounded():
-    words = Query(tuple(Clause(f"word{n}") for n in range(10 * MAX_CONDITIONS)))
-    assert len(conditions(words)) == MAX_CONDITIONS
+    words = Query(tuple(Clause(f"word{n}") for n in range(10 * MAX_CLAUSES)))
+    assert len(conditions(words)) == MAX_CLAUSES
     (phrase,) = conditions(Query((Clause("a b " * 50_000),)))
     assert len(phrase.terms) == MAX_PHRASE_WORDS
     (beginning,) = conditions(Query((Clause("x" * 100_000, prefix=True),)))
