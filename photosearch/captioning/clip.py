@@ -138,6 +138,7 @@ class ClipModel:
         if threads:
             torch.set_num_threads(threads)
         device = "cuda" if torch.cuda.is_available() else "cpu"
+        checkpoint = checkpoint.absolute()  # Else a file's name may be that of weights to fetch.
         folder = checkpoint.is_dir()
         try:
             if architecture.endswith(".json"):

@@ -1,6 +1,7 @@
 """CLIP by open_clip, with a tiny model of random weights that lies in a local folder."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,3 +93,12 @@ def test_a_file_that_holds_no_weights_says_so_and_nothing_of_torch(clip, tmp_pat
     with pytest.raises(ModelError, match="holds no weights that can be loaded") as caught:
         ClipModel.load("ViT-B-32", weights, threads=1)
     assert "torch" not in str(caught.value)
+
+
+def test_a_file_named_like_weights_of_the_net_is_still_a_file(clip, tmp_path, monkeypatch):
+    del clip  # It has imported open_clip.
+    (tmp_path / "openai").write_bytes(b"no weights")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError) as raised:
+        ClipModel.load("RN50", Path("openai"), threads=1)
+    assert "download" not in str(raised.value).lower()
