@@ -84,6 +84,12 @@ def choose_clip(architecture: str, checkpoint: Path) -> ClipChoice:
             if not files:
                 raise ModelError(f"{shown} holds no weights, such as open_clip_model.safetensors.")
             weights = max(files, key=lambda file: file.stat().st_size)
+        elif architecture.startswith(("hf-hub:", "local-dir:")):
+            # By such a name open_clip loads other weights than these, and says nothing.
+            raise ModelError(
+                f"{architecture} names no model that {shown} holds the weights of: give a name "
+                "such as ViT-B-32, or a folder with open_clip_config.json."
+            )
         size = weights.stat().st_size
         model = f"{architecture}/{_fingerprint(weights, size)}"
     except OSError as error:

@@ -77,6 +77,8 @@ def test_other_weights_are_another_model_wherever_they_lie(tiny, tmp_path):
 def test_a_checkpoint_that_is_none_is_named(tiny, tmp_path):
     with pytest.raises(ModelError, match="gone"):
         choose_clip("ViT-B-32", tmp_path / "gone.pt")
+    with pytest.raises(ModelError, match="names no model"):
+        choose_clip("hf-hub:laion/some-model", tiny / "open_clip_model.bin")
     with pytest.raises(ModelError, match="open_clip_config"):
         choose_clip("ViT-B-32", tmp_path)
     (tmp_path / "open_clip_config.json").write_text("{}")
