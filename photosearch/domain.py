@@ -305,7 +305,9 @@ class Field(StrEnum):
 
 
 _NEEDS_QUOTES = re.compile(r'[\s"()|]|\*$')
-_READS_AS_MORE = re.compile(rf"(?-i:OR)$|[-−–—]|(?:{'|'.join(Field)}):", re.IGNORECASE | re.ASCII)
+_READS_AS_MORE = re.compile(
+    rf"(?-i:OR|NOT)$|[-−–—]|(?:{'|'.join(Field)}):", re.IGNORECASE | re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,12 +45,13 @@ _FIELD = re.compile(rf"(?P<field>(?ai:{'|'.join(Field)})):")
 # A space after the colon is a slip of the hand, but not before what begins something new.
 _VALUE = re.compile(
     r'\s*"(?P<quoted>[^"]*)(?:"(?P<star>\**))?'
-    rf"|(?:\s+(?!OR(?!\S)|[-−–—]|{_FIELD.pattern.replace('?P<field>', '?:')}))?"
+    rf"|(?:\s+(?!(?:OR|NOT)(?!\S)|[-−–—]|{_FIELD.pattern.replace('?P<field>', '?:')}))?"
     r'(?P<bare>(?:[^\s"()|]|\([^\s"()|]*\))+)'
 )
 _BEGINNING = re.compile(rf"[-−–—]*(?:{_FIELD.pattern})?")
 _WHOLE_QUERY = re.compile(
-    rf"{_SIGNS.pattern}|\s[-−–—]\S|\sOR\s|\s{_FIELD.pattern.replace('?P<field>', '?:')}\S"
+    rf"{_SIGNS.pattern}|\s[-−–—]\S|\sOR\s|(?:^|\s)NOT\s"
+    rf"|\s{_FIELD.pattern.replace('?P<field>', '?:')}\S"
 )
 
 
@@ -114,6 +115,7 @@ class _Parser:
     def query(self) -> Query:
         """Read up to the parenthesis that closes what is being read, or to the end."""
         sides: list[list[Query]] = [[]]
+        is_excluded = False
         while self._left and (match := _UNIT.search(self.text, self._at)):
             self._at = match.end()
             if match["mark"] == ")":
@@ -121,20 +123,24 @@ class _Parser:
                     self._ignored -= 1
                 elif self._open:
                     break
-            elif match["mark"] == "|" or (match["word"] and self._is_or(match)):
+            elif match["mark"] == "|" or self._is_operator(match, "OR"):
                 self.is_plain = False
                 if sides[-1]:
                     sides.append([])
+            elif self._is_operator(match, "NOT"):
+                self.is_plain = False
+                is_excluded = True
             elif unit := self._unit(match):
-                sides[-1].append(unit)
+                sides[-1].append(Query(_group([unit], negated=True)) if is_excluded else unit)
+                is_excluded = False
         return _alternatives(sides)
 
-    def _is_or(self, match: re.Match[str]) -> bool:
+    def _is_operator(self, match: re.Match[str], name: str) -> bool:
         word = match["word"]
-        if match["minus"] or "OR" not in word:
+        if match["minus"] or not word or name not in word:
             return False
         start, end = _words_range(word)
-        return word[start:end] == "OR" and not word.startswith("*", end)
+        return word[start:end] == name and not word.startswith("*", end)
 
     def _unit(self, match: re.Match[str]) -> Query:
         """Return what the parenthesis, phrase, field or word that begins with `match` means."""
@@ -180,7 +186,7 @@ class _Parser:
                 return clause
         shown = word[start:end]
         # Written out it must not read as what it is not.
-        literal = shown == "OR" or bool(_FIELD.match(shown))
+        literal = shown in ("OR", "NOT") or bool(_FIELD.match(shown))
         return Clause(shown, literal, prefix=word.startswith("*", end))
 
 
