@@ -133,8 +133,8 @@ def _in_views(views: Sequence[str]) -> str:
 
 def _print_hits(results: SearchResults, details: Mapping[int, PhotoDetails]) -> None:
     verb = "matches" if results.total == 1 else "match"
-    several = f"{verb} all words" if len(results.query.clauses) > 1 else verb
-    what = several if results.query else "in all"
+    words = sum(not (c.negated or c.field) for c in results.query.clauses)
+    what = f"{verb} all words" if words > 1 else verb if results.query else "in all"
     click.echo(f"{count_text(results.total, 'photo')} {what} ({results.took_ms:.1f} ms)")
     for kind, hits in groupby(results.hits, key=lambda hit: (hit.partial, hit.related)):
         match kind:

@@ -71,6 +71,9 @@ def _unknown_words(snapshot: Snapshot, clause: Clause) -> list[str]:
     """Return the words of the clause, as written, that no photo has and that may be misspelt."""
     if clause.negated or clause.prefix or clause.field is not None or clause.any_of:
         return []
+    if ":" in clause.text:
+        # A field whose value makes no sense, an address, a time.
+        return []
     return [
         token.surface
         for token in analysis.tokenize(clause.text)

@@ -59,7 +59,19 @@ def test_a_misspelt_word_gets_one_that_photos_have(index, typed, meant):
 
 @pytest.mark.parametrize(
     "typed",
-    ["cat", "cat zebra", "ct", "xylophone", "-girafe", "in:girafe", "gira*", "2019", "東京犬", ""],
+    [
+        "cat",
+        "cat zebra",
+        "ct",
+        "xylophone",
+        "-girafe",
+        "in:girafe",
+        "date:girafe",
+        "gira*",
+        "2019",
+        "東京犬",
+        "",
+    ],
 )
 def test_what_photos_have_and_what_is_like_nothing_gets_no_other_spelling(index, typed):
     assert suggested(index, typed) == []
