@@ -242,12 +242,17 @@ def _read(options: dict[str, Any]) -> EvaluationSet:
 
 
 def _read_names(path: Path | None) -> dict[str, str]:
+    if path is None:
+        return {}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{display_path(path)} can't be read as UTF-8 text.") from error
     names = {}
-    lines = path.read_text(encoding="utf-8").splitlines() if path else []
     for number, line in enumerate(lines, 1):
         label, tab, words = line.partition("\t")
         if not tab and line.strip():
-            raise UsageError(f"{display_path(path or '')}, line {number}: it holds no tab.")
+            raise UsageError(f"{display_path(path)}, line {number}: it holds no tab.")
         names[label.strip()] = words.strip()
     return names
 

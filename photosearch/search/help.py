@@ -5,7 +5,11 @@ from __future__ import annotations
 QUERY_HELP: tuple[tuple[str, str], ...] = (
     ("dog beach", "photos with both words; below them those with one, or where a word is doubtful"),
     ("-person", "… without that word (also NOT person, in capitals)"),
-    ('"red car"', "… with exactly these words side by side; one word in quotes: no synonyms"),
+    (
+        '"red car"',
+        "… with these words side by side, but by any name if they are one thing (hot dog); "
+        "one word in quotes: no synonyms",
+    ),
     ("cat OR dog", "… with one of the two (also cat|dog); OR in capitals"),
     ("(cat OR dog) -(snow ice)", "parentheses keep together; here: not both snow and ice"),
     ("bicy*", "… with words that begin so"),

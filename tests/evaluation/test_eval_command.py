@@ -138,12 +138,15 @@ def test_plans_of_captions_by_view(evaluate, tmp_path):
         (("captions", "set.jsonl"), "no photo with 2 captions"),
         (("labels", "nowhere.jsonl"), "does not exist"),
         (("labels", "set.jsonl", "--names", "names.tsv"), "names.tsv, line 2: it holds no tab"),
+        (("labels", "set.jsonl", "--names", "latin.tsv"), "latin.tsv can't be read as UTF-8"),
+        (("labels", "set.jsonl", "--names", "."), "can't be read as UTF-8"),
     ],
 )
 def test_what_is_missing_is_said(evaluate, tmp_path, monkeypatch, arguments, says):
     monkeypatch.chdir(tmp_path)
     Path("set.jsonl").write_text('{"id": 1, "labels": ["dog"]}\n')
     Path("names.tsv").write_text("dog\thound\ncat\n")
+    Path("latin.tsv").write_bytes(b"caf\xe9\tcoffee\n")
     code, _, err = evaluate(*arguments)
     assert code == 2
     assert says in err
