@@ -184,8 +184,9 @@ class CaptionIndex:
     def words(self, query: Query, limit: int = 100) -> list[TermCount]:
         """Count, exactly, the photos that match all of `query` by content word."""
         snapshot = self._snapshot
+        wanted = conditions(query)
         with tantivy_errors(self._folder.path):
-            compiled = compile_query(snapshot, conditions(query), no_evidence)
+            compiled = compile_query(snapshot, wanted, no_evidence)
             found = snapshot.searcher.terms_with_prefix("keys", "", compiled.all_of(), limit)
             return [TermCount(snapshot.word(key_id(key)).shown, count) for key, count in found]
 
@@ -195,8 +196,9 @@ class CaptionIndex:
         It may be some words, or a field and the beginning of a value (see `completions`).
         """
         snapshot = self._snapshot
+        wanted = conditions(query)
         with tantivy_errors(self._folder.path):
-            compiled = compile_query(snapshot, conditions(query), no_evidence)
+            compiled = compile_query(snapshot, wanted, no_evidence)
             return completions(snapshot, compiled, beginning, limit)
 
     def suggest(self, query: Query, limit: int = 3) -> tuple[Query, ...]:
