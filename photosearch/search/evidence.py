@@ -9,7 +9,6 @@ the word itself than for a synonym, for a synonym more than for a broader word.
 from __future__ import annotations
 
 import math
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,14 +21,11 @@ from photosearch.search.claims import Certainty, claims, written
 from photosearch.search.lexicon import Relation
 from photosearch.search.lexicon import lexicon as shipped_lexicon
 
-VERSION = 2
+VERSION = 3
 """Raise it with every change of what speaks for a term, or how much: indexes are then rebuilt."""
 
 WHOLE = "whole"
 """The view that shows all of a photo; what its crops alone show is small."""
-
-_JUNK_NAME = re.compile(r"[^\W\d_]{0,5}[-_ ]*\d[-_ \d]*")
-"""Names that cameras and phones give: IMG_4711, DSC01234, 20190518_101500."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,13 +194,10 @@ def mentions(photo: PhotoText, weights: Weights = MEASURED) -> Iterator[Mention]
         yield Mention(unit.term, unit.surface, weight, Through.PLACE, entails=False)
     names = {part: None for path in photo.paths for part in (*path.parts[:-1], path.stem)}
     for name in names:
-        is_junk = _JUNK_NAME.fullmatch(name) is not None
-        units = analysis.units(name)
-        entailing = frozenset() if is_junk else _entailing(units)
-        for unit in units:
+        # What a folder is named after is seldom seen in it: Turkey, Rose, May.
+        for unit in analysis.units(name):
             weight = weights.weight(weights.name)
-            entails = unit.term in entailing
-            yield Mention(unit.term, unit.surface, weight, Through.NAME, entails=entails)
+            yield Mention(unit.term, unit.surface, weight, Through.NAME, entails=False)
 
 
 def shown_words(caption: Caption) -> list[analysis.Word]:
