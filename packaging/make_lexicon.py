@@ -212,6 +212,9 @@ class Maker:
                     return True
         return False
 
+    def _is_colour(self, synset: Synset) -> bool:
+        return any("color" in self.wordnet.synsets[s].lemmas for s in self.wordnet.above(synset))
+
     def _is_idiom(self, parts: list[str], senses: list[Synset]) -> bool:
         """Return whether the head of a compound misleads who looks for it: a hot dog."""
         head = self.wordnet.senses.get((parts[-1], lx.NOUN), ())
@@ -266,6 +269,10 @@ class Maker:
         shares: Counter[Synset] = Counter()
         order: dict[Synset, int] = {}
         by_part: Counter[int] = Counter()
+        nouns = [lemma for lemma, part in lemmas if part == lx.NOUN]
+        if any(not lemma.endswith("ing") for lemma in nouns):
+            # A pet is nothing that is petted.
+            lemmas = [(w, part) for w, part in lemmas if part != lx.NOUN or not w.endswith("ing")]
         for lemma, part in lemmas:
             for number, synset, count in self.wordnet.senses[lemma, part]:
                 total += count
@@ -281,6 +288,11 @@ class Maker:
                 shares, order = Counter({best: 0}), {best: 1}
         if not shares:
             return []
+        by_order = sorted(order, key=lambda s: (order[s], s))
+        colour = next(filter(self._is_colour, by_order), None)
+        is_other = self.wordnet.synsets[by_order[0]].file in {ANIMAL, FOOD, PLANT}
+        if colour and by_part.keys() >= {lx.NOUN, lx.ADJECTIVE} and not is_other:
+            return [(colour, 100)]  # purple is no robe
         noun = by_part[lx.NOUN]
         files = {synset: self.wordnet.synsets[synset].file for synset in shares}
         # Where nobody counted, what a photo can show is meant: the toy kite, not the cheque.

@@ -29,7 +29,7 @@ from photosearch.search.lexicon import PLACES, SPACE, Openings, lexicon
 
 __all__ = ["SPACE", "fold"]
 
-VERSION = 3
+VERSION = 4
 """Raise it with every change that gives some text other terms: indexes are then rebuilt."""
 
 MAX_WORD = 64

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from photosearch.domain import Clause, Field, Query
+from photosearch.domain import Clause, Field, Query, Through
 from photosearch.search import analysis
 from photosearch.search.lexicon import lexicon
 from photosearch.search.query import MAX_CLAUSES, with_compounds
@@ -39,10 +39,11 @@ class Condition:
     """What a photo must, or `negated` must not, show; `clause` is its text in the query.
 
     `terms` are index terms; of a type of file, its formats. `parts` are the words of a compound
-    that is of the kind of its last one: "blue sky" is met by a sky that is blue. `fallback` are
-    broader terms of a word that a photo may have instead, doubtful as that is. `value` is a folded
-    beginning (PREFIX, FACT), a description or a photo's id. `between` is the half-open range of a
-    date (seconds) or the closed one of stars.
+    that is of the kind of its last one: "blue sky" is met by a sky that is blue. `synonyms` mean
+    the same, but photos that have them are not known by this rarer word for it: aeroplane.
+    `fallback` are broader terms of a word that a photo may have instead, doubtful as that is.
+    `value` is a folded beginning (PREFIX, FACT), a description or a photo's id. `between` is the
+    half-open range of a date (seconds) or the closed one of stars.
     """
 
     clause: str
@@ -51,6 +52,7 @@ class Condition:
     negated: bool = False
     field: Field | None = None
     parts: tuple[str, ...] = ()
+    synonyms: tuple[str, ...] = ()
     fallback: tuple[str, ...] = ()
     value: str = ""
     between: tuple[float, float] | None = None
@@ -121,10 +123,20 @@ def _condition(clause: Clause) -> Condition | None:
             (term,),
             clause.negated,
             parts=terms if compound and not lexicon().is_idiom(compound) else (),
-            # Only what the word itself names: a dining table is a table, blue no clothing.
-            fallback=tuple(kind for kind in lexicon().kinds(term) if term.endswith(kind)),
+            synonyms=_unentailed(term),
+            fallback=lexicon().kinds(term),
         )
     return Condition(text, Kind.PHRASE, terms, clause.negated)
+
+
+def _unentailed(term: str) -> tuple[str, ...]:
+    """Return the synonyms of a word that do not entail it: evidence of them is none of it."""
+    known = lexicon().relations
+    return tuple(
+        other.term
+        for other in known(term)
+        if other.through is Through.SYNONYM and all(back.term != term for back in known(other.term))
+    )
 
 
 def _fact(clause: Clause, field: Field, text: str) -> Condition | None:

@@ -21,7 +21,7 @@ from photosearch.search.claims import Certainty, claims, written
 from photosearch.search.lexicon import Relation
 from photosearch.search.lexicon import lexicon as shipped_lexicon
 
-VERSION = 3
+VERSION = 4
 """Raise it with every change of what speaks for a term, or how much: indexes are then rebuilt."""
 
 WHOLE = "whole"
@@ -102,7 +102,8 @@ class Evidence:
 class Mention:
     """A term that one text of a photo brings up. Its `weight` is in units of a plain mention.
 
-    `entails` is False where nothing follows for synonyms and broader words.
+    `entails` is False where nothing follows for synonyms and broader words. A `doing` is a word in
+    a verb's form: flying shows no fly, so that no broader words follow.
     """
 
     term: str
@@ -112,6 +113,7 @@ class Mention:
     view: str = ""
     doubtful: bool = False
     entails: bool = True
+    doing: bool = False
 
 
 def evidence(photo: PhotoText, *, lexicon: bool = True, weights: Weights = MEASURED) -> Evidence:
@@ -119,24 +121,24 @@ def evidence(photo: PhotoText, *, lexicon: bool = True, weights: Weights = MEASU
     found = list(mentions(photo, weights))
     sure: dict[str, float] = defaultdict(float)
     doubtful: dict[str, float] = defaultdict(float)
-    entailing: dict[tuple[bool, str], float] = defaultdict(float)
+    entailing: dict[tuple[bool, bool, str], float] = defaultdict(float)
     in_whole: set[str] = set()
     in_crops: set[str] = set()
     for mention in _independent(found):
         (doubtful if mention.doubtful else sure)[mention.term] += mention.weight
         if mention.entails:
-            entailing[mention.doubtful, mention.term] += mention.weight
+            entailing[mention.doubtful, mention.doing, mention.term] += mention.weight
     for mention in found:
         if mention.view:
             (in_whole if mention.view == WHOLE else in_crops).add(mention.term)
     if lexicon:
         neighbours = neighbours_of(found)
-        related = {term: entailed(term, neighbours) for _, term in entailing}
-        for (is_doubtful, term), weight in entailing.items():
+        related = {term: entailed(term, neighbours) for *_, term in entailing}
+        for (is_doubtful, is_doing, term), weight in entailing.items():
             gained = doubtful if is_doubtful else sure
             by_synonym, by_broader = weight * weights.synonym, weight * weights.broader
             for relation in related[term]:
-                if is_doubtful and relation.steps:
+                if (is_doubtful or is_doing) and relation.steps:
                     continue  # what may be a kite makes no photo one of toys
                 gained[relation.term] += by_broader if relation.steps else by_synonym
         for terms in (in_whole, in_crops):
@@ -181,6 +183,11 @@ def neighbours_of(found: Sequence[Mention]) -> frozenset[str]:
 def entailed(term: str, neighbours: Collection[str]) -> tuple[Relation, ...]:
     """Return what a mention of `term` speaks for besides, in a photo that mentions `neighbours`."""
     return shipped_lexicon().relations(term, neighbours)
+
+
+def is_doing(surface: str, term: str) -> bool:
+    """Return whether a word as written is a verb's form of its term: flying, crowded."""
+    return surface.lower().endswith(("ing", "ed")) and not term.endswith(("ing", "ed"))
 
 
 def mentions(photo: PhotoText, weights: Weights = MEASURED) -> Iterator[Mention]:
@@ -233,7 +240,8 @@ def _read(text: str) -> _Reading:
         if claim.certainty is not Certainty.DENIED:
             unit = claim.unit
             places.setdefault(unit.term, []).append((claim.certainty, unit.start))
-            surfaces.setdefault(unit.term, unit.surface)
+            if is_doing(surfaces.setdefault(unit.term, unit.surface), unit.term):
+                surfaces[unit.term] = unit.surface
     said = {
         term: (tuple(_surest_first(claimed)), surfaces[term]) for term, claimed in places.items()
     }
@@ -284,6 +292,7 @@ def _caption_mentions(caption: Caption, weights: Weights) -> Iterator[Mention]:
                 caption.view,
                 doubtful=True,
                 entails=term in reading.entailing,
+                doing=is_doing(surface, term),
             )
             continue
         first, *others = (
@@ -298,6 +307,7 @@ def _caption_mentions(caption: Caption, weights: Weights) -> Iterator[Mention]:
             Through.WORD,
             caption.view,
             entails=term in reading.entailing,
+            doing=is_doing(surface, term),
         )
 
 

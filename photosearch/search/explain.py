@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from photosearch.domain import Caption, Field, Match, Query, TermCount, Through
 from photosearch.search import analysis
@@ -20,6 +20,7 @@ from photosearch.search.evidence import (
     PhotoText,
     entailed,
     evidence,
+    is_doing,
     mentions,
     neighbours_of,
     shown_words,
@@ -77,6 +78,13 @@ class _Reader:
 
     def _word(self, condition: Condition) -> list[_Reason]:
         found = self._evidence(condition.terms[0].__eq__, condition.clause)
+        found += [
+            replace(reason, through=Through.SYNONYM)
+            if reason.through in (Through.WORD, Through.FORM)
+            else reason
+            for other in condition.synonyms
+            for reason in self._evidence(other.__eq__, other)
+        ]
         if condition.parts and all(reason.doubtful for reason in found):
             parts = [
                 [r for r in self._evidence(part.__eq__, part) if not r.doubtful]
@@ -104,7 +112,8 @@ class _Reader:
                 found.append(_said(mention, asked))
             elif mention.entails:
                 for relation in entailed(mention.term, self._neighbours):
-                    if is_wanted(relation.term) and not (mention.doubtful and relation.steps):
+                    is_loose = relation.steps and (mention.doubtful or mention.doing)
+                    if is_wanted(relation.term) and not is_loose:
                         through = Through.TAG if _is_other_name(mention) else relation.through
                         found.append(
                             _Reason(through, mention.surface, mention.view, mention.doubtful)
@@ -255,7 +264,7 @@ def highlight(text: str, query: Query) -> list[tuple[int, int]]:
         term
         for leaf in leaves
         if leaf.kind in (Kind.WORD, Kind.ABOUT)
-        for term in (*leaf.terms, *leaf.parts)
+        for term in (*leaf.terms, *leaf.parts, *leaf.synonyms)
     }
     beginnings = tuple(leaf.value for leaf in leaves if leaf.kind is Kind.PREFIX)
     spans = [
@@ -273,7 +282,11 @@ def highlight(text: str, query: Query) -> list[tuple[int, int]]:
                 unit.term in terms
                 or unit.term.startswith(beginnings)
                 or analysis.fold(unit.surface).startswith(beginnings)
-                or any(relation.term in terms for relation in entailed(unit.term, neighbours))
+                or any(
+                    relation.term in terms
+                    for relation in entailed(unit.term, neighbours)
+                    if not (relation.steps and is_doing(unit.surface, unit.term))
+                )
             ):
                 spans.append((unit.start, unit.end))
     merged: list[tuple[int, int]] = []

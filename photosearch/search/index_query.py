@@ -39,6 +39,7 @@ _BY_BEING_THERE = 0.7
 _LEAST_SHARE = 0.2
 _LIKE_SHARE = 0.15
 
+_SYNONYM = 0.5
 _DOUBTFUL = 0.1
 _FALLBACK = 0.1
 _K1 = 1.2  # of Tantivy's BM25
@@ -94,7 +95,12 @@ def compile_query(
         for condition in conditions
         for leaf in condition.leaves()
         if leaf.kind is not Kind.FACT
-        for key in (*leaf.terms, "".join(leaf.terms), analysis.SPACE.join(leaf.terms))
+        for key in (
+            *leaf.terms,
+            *leaf.synonyms,
+            "".join(leaf.terms),
+            analysis.SPACE.join(leaf.terms),
+        )
     }
     return Compiled(
         tuple(compiler.sure(c) for c in wanted),
@@ -130,11 +136,16 @@ class _Compiler:
             case Kind.LIKE:
                 return self._like(int(condition.value))
             case Kind.WORD:
-                word = self._snapshot.term("evidence", condition.terms[0], "freq")
-                if not condition.parts:
-                    return word
-                parts = [self._snapshot.term("evidence", term, "freq") for term in condition.parts]
-                return boolean(Occur.Should, (word, boolean(Occur.Must, parts)))
+                term = self._snapshot.term
+                found = [term("evidence", condition.terms[0], "freq")]
+                found += [
+                    tantivy.Query.boost_query(term("evidence", other, "freq"), _SYNONYM)
+                    for other in condition.synonyms
+                ]
+                if condition.parts:
+                    parts = [term("evidence", part, "freq") for part in condition.parts]
+                    found.append(boolean(Occur.Must, parts))
+                return boolean(Occur.Should, found)
 
     def possible(self, condition: Condition) -> tantivy.Query:
         """Match photos that surely or perhaps meet the condition."""
@@ -161,7 +172,7 @@ class _Compiler:
         """Return fields and terms of them that perhaps meet the condition, each with a weight."""
         if condition.kind is not Kind.WORD:
             return []
-        terms = [("doubtful", term, _DOUBTFUL) for term in condition.terms]
+        terms = [("doubtful", term, _DOUBTFUL) for term in (*condition.terms, *condition.synonyms)]
         # As written: what a broader word stands for elsewhere is of many kinds.
         if self._snapshot.frequency("evidence", condition.terms[0]) < ENOUGH_PHOTOS:
             terms += [("keys", term, _FALLBACK) for term in condition.fallback]
@@ -274,7 +285,7 @@ def _most_terms(condition: Condition) -> int:
         case Kind.ABOUT:
             return 2 * len(analysis.terms(condition.value))  # as words, and as pairs
         case _:
-            return max(1, len(condition.terms) + len(condition.parts))
+            return max(1, len((*condition.terms, *condition.parts, *condition.synonyms)))
 
 
 def _facts(name: Field, terms: Sequence[str]) -> list[str]:

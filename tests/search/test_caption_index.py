@@ -330,3 +330,22 @@ def test_groups(make_index):
     assert full(index, "tree OR -cat") == {2, 4, 5}
     assert full(index, "cat tree OR bird") == {3, 5}
     assert set(full_and_partial(index, "cat tree OR bird")[1]) == {1, 2, 4}
+
+
+@pytest.mark.parametrize(
+    ("said", "asked"),
+    [("gray", "grey"), ("grey", "gray"), ("airplane", "aeroplane"), ("aeroplane", "airplane"),
+     ("television", "tv"), ("tv", "television"), ("sofa", "couch"), ("couch", "sofa")],
+)  # fmt: skip
+def test_synonyms_find_each_other(make_index, said, asked):
+    index = make_index({1: f"There is a {said}.", 2: "There is a lamp."})
+    assert full(index, asked) == {1}
+
+
+@pytest.mark.parametrize(
+    ("said", "asked"),
+    [("A bird flying over people.", "insect"), ("A crowded street.", "person"),
+     ("A purple robe.", "ecclesiastical"), ("She is petting it.", "animal")],
+)  # fmt: skip
+def test_forms_of_verbs_and_colours_are_no_things(make_index, said, asked):
+    assert full(make_index({1: said}), asked) == set()
