@@ -34,6 +34,8 @@ _SPLIT = 0.85
 """Of p in -p log p; less than 1 favours the rarer of two words."""
 _TELLING = 0.25
 """How much it counts that a word is more frequent here than in the library."""
+_FEW_PHOTOS = 4
+"""Of so many and more a word that only one has is not offered: that one is on screen."""
 _REPEATED = 0.3
 """What a photo counts for each further word of its own that is offered."""
 _MOST_REPEATS = 4
@@ -130,7 +132,7 @@ def _sample(
 def _candidates(snapshot: Snapshot, compiled: Compiled, found: WordCounts) -> list[_Candidate]:
     """Return the words that split the result best, each taken for itself."""
     own = {key_id(key) for key in _said(compiled.own)}
-    least = 2 if found.size >= 10 else 1
+    least = 2 if found.size >= _FEW_PHOTOS else 1
     library = snapshot.photo_count
     candidates = []
     for number, count in found.counts.items():

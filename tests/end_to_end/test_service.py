@@ -290,15 +290,16 @@ def test_reindex_gives_the_same_answers(paths, library, pictures):
     library.add_folder(pictures)
     run(paths)
     queries = ["", "dog", "dog beach", '"blue boat"', "man woman"]
-    before = [library.search(library.parse(q), refine=5) for q in queries]
+    before = [library.search(library.parse(q), refine=100) for q in queries]
     assert library.reindex() == 3
     for query, old in zip(queries, before, strict=True):
-        new = library.search(library.parse(query), refine=5)
+        new = library.search(library.parse(query), refine=100)
         # Equally good hits may change places.
         assert sorted((h.partial, h.photo_id) for h in new.hits) == sorted(
             (h.partial, h.photo_id) for h in old.hits
         )
-        assert new.refine == old.refine
+        # Until segments merge, documents that were replaced still count in how rare a word is.
+        assert set(new.refine) == set(old.refine)
         assert (new.total, new.partial_total) == (old.total, old.partial_total)
 
 
