@@ -293,7 +293,7 @@ class BrowsePage(QWidget):
             words = self.tr("%Ln photo(s)", None, results.total)
         elif self.model.is_fused:
             words = self.tr("%Ln photo(s), best first by words and looks", None, results.total)
-        elif results.total and all(clause.field for clause in results.query.clauses):
+        elif results.total and sum(not clause.field for clause in results.query.clauses) < 2:
             words = self.tr("%Ln photo(s) match", None, results.total)
         elif results.total:
             words = self.tr("%Ln photo(s) match all words", None, results.total)

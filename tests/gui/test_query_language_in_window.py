@@ -340,7 +340,7 @@ def test_related_photos_come_last_and_are_no_hits(beach):
     person, model, view = beach, beach.browse.model, beach.browse.view
     person.search("kite")
     assert model.counts == (5, 0, 4)
-    assert person.browse.summary.text().startswith("5 photos match all words · ")
+    assert person.browse.summary.text().startswith("5 photos match · ")
     assert {model.hit(row).path.name for row in range(5, 9)} == {f"dune-{n}.jpg" for n in range(4)}
     divider = view._geometry.divider(2)
     assert view._geometry.rect(4).bottom() < divider.top()

@@ -31,7 +31,7 @@ def test_an_empty_search_shows_all_photos_newest_first(person):
 def test_results_follow_the_typing(person):
     person.type("cat")
     person.wait(lambda: person.names() == ["cat.jpg"])
-    assert person.browse.summary.text().startswith("1 photo matches all words · ")
+    assert person.browse.summary.text().startswith("1 photo matches · ")
     assert person.browse.summary.text().endswith(" ms")
 
 
