@@ -43,9 +43,9 @@ _PAIR_PHOTOS = 128
 _PAIR_WORDS = 10_000
 """Up to so many photos, and words of theirs, tell which words go together."""
 _MOST_WORDS = 1000  # of one photo
-_COUNTED_WELL = 1_000_000
-"""In a library of so many photos a word counts by those that say it unless it finds twice as many:
-to count what it finds takes half a millisecond there. In smaller ones less makes a difference."""
+_COUNTED_WELL = 500_000
+"""In a library of so many photos a word counts by those that say it unless it finds three times as
+many: to count what it finds takes half a millisecond there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +170,9 @@ def _finding(snapshot: Snapshot, compiled: Compiled, total: int, candidate: _Can
     """Return how many photos of the result, or of its sample, a word finds: by synonyms, too."""
     word = candidate.word
     saying, finding = (snapshot.frequency(name, word.key) for name in ("keys", "evidence"))
-    is_compound = analysis.SPACE in word.key  # may be found by its parts
-    if not is_compound and finding <= saying * (1 + snapshot.photo_count / _COUNTED_WELL):
+    is_large = snapshot.photo_count >= _COUNTED_WELL
+    by_parts = analysis.SPACE in word.key and not is_large  # may be found by them
+    if not by_parts and finding <= saying * (3 if is_large else 1):
         return candidate.count
     query, _ = _sample(snapshot, compiled, total, SAMPLE_PHOTOS)
     asked = compile_query(snapshot, conditions(Query((Clause(word.shown),))), no_evidence)
