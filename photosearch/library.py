@@ -45,7 +45,6 @@ from photosearch.plan_costs import plan_costs
 from photosearch.previews import Previews
 from photosearch.search.caption_index import CaptionIndex
 from photosearch.search.explain import highlight
-from photosearch.search.help import QUERY_HELP
 from photosearch.search.query import parse
 from photosearch.service_control import (
     STATE_ASKED,
@@ -189,10 +188,6 @@ class PhotoLibrary:
         Raises UsageError if there is no such photo.
         """
         return self._finder.photo(photo_id, query)
-
-    def query_help(self) -> Sequence[tuple[str, str]]:
-        """Return examples of what can be typed, and what each finds."""
-        return QUERY_HELP
 
     def find_photo(self, wanted: str) -> int | None:
         """Return the photo named by an id, a file's path, or at least 6 digits of its hash."""

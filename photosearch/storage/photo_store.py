@@ -304,18 +304,6 @@ class PhotoStore:
             self.set_state({_INDEX_GENERATION: generation})
             _mark_unindexed(write, "SELECT id FROM photo", ())
 
-    def taken_at(self, photo_ids: Sequence[int]) -> dict[int, float]:
-        """Return when each of those photos that have a file was taken."""
-        found: dict[int, float] = {}
-        for chunk in _chunks(photo_ids):
-            rows = self._database.query(
-                f"SELECT id, taken_at FROM photo WHERE id IN ({_marks(chunk)})"
-                " AND EXISTS (SELECT 1 FROM file WHERE file.photo_id = photo.id)",
-                chunk,
-            )
-            found |= {r["id"]: r["taken_at"] for r in rows}
-        return found
-
     def facts(self, photo_ids: Sequence[int]) -> dict[int, PhotoFacts]:
         """Return what the index is to know of those photos that have a file, besides captions."""
         found: dict[int, PhotoFacts] = {}

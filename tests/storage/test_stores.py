@@ -103,7 +103,7 @@ def test_changed_content_is_another_photo_and_both_are_indexed_anew(photos, jobs
     (new,) = scan_all(photos, jobs, {"a.jpg": b"after"}).values()
     assert new != old
     assert {photo_id for _, photo_id in photos.unindexed(10)} == {old, new}
-    assert set(photos.taken_at([old, new])) == {new}
+    assert set(photos.facts([old, new])) == {new}
 
 
 def test_names_that_are_no_unicode_survive(photos, jobs, folder):
@@ -138,7 +138,7 @@ def test_removing_a_folder_unindexes_its_photos_and_keeps_captions(photos, jobs,
     assert photos.remove_folder(folder.id)
     assert not photos.remove_folder(folder.id)
     assert [photo_id] == [p for _, p in photos.unindexed(10)]
-    assert photos.taken_at([photo_id]) == {}
+    assert photos.facts([photo_id]) == {}
     assert captions.of(photo_id)
     assert photos.counts() == (0, 0)
 
@@ -382,7 +382,7 @@ def test_facts_of_a_photo(photos, jobs, folder):
     facts = photos.facts([photo_id, photo_id + 1])
     assert facts == {
         photo_id: PhotoFacts(
-            taken_at=photos.taken_at([photo_id])[photo_id],
+            taken_at=photos.photo(photo_id).taken_at,
             taken_by_camera=True,
             camera="Canon",
             format="JPEG",
