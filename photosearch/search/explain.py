@@ -66,7 +66,10 @@ class _Reader:
             case Kind.WORD:
                 return self._word(condition)
             case Kind.PHRASE:
-                return list(self._side_by_side(condition.terms, condition.clause))
+                return [
+                    *self._side_by_side(condition.terms, condition.clause),
+                    *self._named(condition),
+                ]
             case Kind.PREFIX:
                 return self._beginning(condition.value)
             case Kind.ABOUT:
@@ -145,6 +148,11 @@ class _Reader:
             for reason in self._evidence(term.__eq__, term)
             if not reason.doubtful
         ]
+
+    def _named(self, condition: Condition) -> Iterator[_Reason]:
+        for path in self._photo.paths:
+            if len(condition.terms) > 1 and occurrences(path.name, condition.terms):
+                yield _Reason(Through.NAME, path.name)
 
     def _side_by_side(self, terms: Sequence[str], asked: str) -> Iterator[_Reason]:
         for caption in self._photo.captions:

@@ -130,7 +130,12 @@ class _Compiler:
             case Kind.FACT:
                 return self._fact(condition)
             case Kind.PHRASE:
-                return self._side_by_side("text", condition.terms)
+                said = self._side_by_side("text", condition.terms)
+                if len(condition.terms) == 1:
+                    return said
+                # Words of scripts without spaces are phrases, in the names of files, too.
+                named = self._side_by_side("facts", _facts(Field.NAME, condition.terms))
+                return boolean(Occur.Should, (said, named))
             case Kind.ABOUT:
                 return self._about(condition)
             case Kind.LIKE:

@@ -349,3 +349,13 @@ def test_synonyms_find_each_other(make_index, said, asked):
 )  # fmt: skip
 def test_forms_of_verbs_and_colours_are_no_things(make_index, said, asked):
     assert full(make_index({1: said}), asked) == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [("собака на пляже.jpg", "собака"), ("東京タワー.jpg", "東京"), ("الكلب.jpg", "الكلب"),
+     ("Bäume.jpg", "baume"), ("東京タワー.jpg", "タワー")],
+)  # fmt: skip
+def test_names_of_files_are_found_by_their_words_in_any_script(make_index, name, asked):
+    index = make_index({1: known("A lamp.", path=f"Bilder/{name}"), 2: "A lamp."})
+    assert full(index, asked) == {1}
